@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/** wte/wte.h - the whole public API */
+#ifndef WTE_WTE_H
+#define WTE_WTE_H
+#include "wte/cache.h"
+#include "wte/embedding.h"
+#include "wte/eval.h"
+#include "wte/model.h"
+#include "wte/nearest.h"
+#include "wte/npy.h"
+#include "wte/similarity.h"
+#include "wte/space.h"
+#include "wte/status.h"
+#include "wte/transform.h"
+#endif

@@ -1,0 +1,76 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# setup.sh - install what building (setup.sh build) or testing (setup.sh check) needs
+#
+# On Debian and its relatives the missing packages are installed, with sudo where we are not root.
+# Elsewhere they are named, as they are called there. When nothing is missing nothing is run.
+set -eu
+
+what=${1:-build}
+build="gcc libc6-dev make cmake pkg-config libjansson-dev zlib1g-dev libutf8proc-dev liblapacke libopenblas0-pthread"
+check="$build g++ libcmocka-dev bats jq mandoc"
+case $what in
+build) wanted=$build ;;
+check) wanted=$check ;;
+*)
+    echo "usage: setup.sh build|check" >&2
+    exit 2
+    ;;
+esac
+
+if command -v dpkg-query >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1; then
+    missing=
+    for package in $wanted; do
+        state=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
+        [ "$state" = installed ] || missing="$missing $package"
+    done
+    [ -n "$missing" ] || exit 0
+    sudo=
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null 2>&1 || {
+            echo "setup: these packages are missing, and there is no sudo to install them:$missing" >&2
+            exit 1
+        }
+        sudo=sudo
+    fi
+    echo "setup: installing$missing"
+    log=build/setup.log
+    mkdir -p build
+    # shellcheck disable=SC2086
+    if ! { $sudo apt-get update && $sudo env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        echo "setup: could not install$missing (the whole story is in $log)" >&2
+        exit 1
+    fi
+    exit 0
+fi
+
+# Not Debian: look for the things themselves and name them.
+lacking=
+for tool in cc make cmake pkg-config; do
+    command -v "$tool" >/dev/null 2>&1 || lacking="$lacking $tool"
+done
+for module in jansson zlib libutf8proc; do
+    pkg-config --exists "$module" 2>/dev/null || lacking="$lacking $module"
+done
+if [ "$what" = check ]; then
+    for tool in bats jq mandoc; do
+        command -v "$tool" >/dev/null 2>&1 || lacking="$lacking $tool"
+    done
+    pkg-config --exists cmocka 2>/dev/null || lacking="$lacking cmocka"
+fi
+[ -n "$lacking" ] || exit 0
+cat >&2 <<TEXT
+setup: missing:$lacking
+They are called:
+  Fedora    gcc make cmake pkgconf-pkg-config jansson-devel zlib-devel utf8proc-devel lapack openblas
+            tests: libcmocka-devel bats jq mandoc
+  Arch      gcc make cmake pkgconf jansson zlib libutf8proc lapacke openblas
+            tests: cmocka bats jq mandoc
+  Alpine    build-base cmake pkgconf jansson-dev zlib-dev utf8proc-dev openblas lapack
+            tests: cmocka-dev bats jq mandoc
+  Homebrew  cmake pkgconf jansson utf8proc openblas
+            tests: cmocka bats-core jq mandoc
+TEXT
+exit 1
