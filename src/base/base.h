@@ -83,6 +83,9 @@ wte_status wte__outfile_commit(wte__outfile *f, wte_error *err);
 /** Close and delete the temporary file, unless committed. */
 void wte__outfile_abort(wte__outfile *f);
 
+/** Delete the temporary files of all that is being written. Safe in a signal handler. */
+void wte__outfile_unlink_all(void);
+
 /** Create a folder and its parents. */
 wte_status wte__mkdirs(const char *path, wte_error *err);
 /** Join the strings into a new one; NULL if there is no memory. Ends with a NULL argument. */

@@ -32,6 +32,43 @@ char *wte__concat(const char *first, ...)
     return out;
 }
 
+/* The files under way, so that a program that must end at once (a mapped file shrank: SIGBUS) can
+ * delete them from a signal handler, which may neither lock nor free. A slot's name is written
+ * before its state says FULL, and a handler reads only full ones. */
+enum { N_SLOTS = 16, NAME_SIZE = 4096 };
+enum { FREE, BUSY, FULL };
+static struct {
+    _Atomic int state;
+    char temp[NAME_SIZE];
+} under_way[N_SLOTS];
+
+static void enlist(const char *temp)
+{
+    for (size_t i = 0; strlen(temp) < NAME_SIZE && i < N_SLOTS; i++) {
+        int expected = FREE;
+
+        if (!atomic_compare_exchange_strong(&under_way[i].state, &expected, BUSY))
+            continue;
+        strcpy(under_way[i].temp, temp);
+        atomic_store(&under_way[i].state, FULL);
+        return;
+    }
+}
+
+static void delist(const char *temp)
+{
+    for (size_t i = 0; i < N_SLOTS; i++)
+        if (atomic_load(&under_way[i].state) == FULL && strcmp(under_way[i].temp, temp) == 0)
+            atomic_store(&under_way[i].state, FREE);
+}
+
+void wte__outfile_unlink_all(void)
+{
+    for (size_t i = 0; i < N_SLOTS; i++)
+        if (atomic_load(&under_way[i].state) == FULL)
+            unlink(under_way[i].temp);
+}
+
 wte_status wte__outfile_open(wte__outfile *f, const char *path, wte_error *err)
 {
     static _Atomic unsigned counter;
@@ -54,6 +91,7 @@ wte_status wte__outfile_open(wte__outfile *f, const char *path, wte_error *err)
         wte__free(o.temp);
         return status;
     }
+    enlist(o.temp);
     *f = o;
     return WTE_OK;
 }
@@ -83,6 +121,7 @@ wte_status wte__outfile_pwrite(wte__outfile *f, const void *data, size_t n, uint
 
 static void forget(wte__outfile *f)
 {
+    delist(f->temp);
     wte__free(f->path);
     wte__free(f->temp);
     *f = (wte__outfile){-1, NULL, NULL};

@@ -69,7 +69,8 @@ typedef struct wte__kernels {
     void (*gemm_tile)(const float *a, const float *b, size_t k, float *c, size_t ldc);
 
     /** Index of the largest of x[i] = b[i] - a[i] + c[i], the first on a tie, and its value: the
-     * score of an analogy over a block of rows. NaN never wins. n > 0; returns n if all are NaN. */
+     * score of an analogy over a block of rows. NaN never wins. n > 0; returns n, with the value
+     * -INFINITY, if all are NaN. */
     size_t (*argmax_bac)(const float *a, const float *b, const float *c, size_t n, float *value);
 
     /** Positions of values >= threshold, ascending; returns how many (NaN never counts).
@@ -88,6 +89,7 @@ void wte__kernels_init_avx2(wte__kernels *k, unsigned cpu_flags);
 void wte__kernels_init_avx512(wte__kernels *k, unsigned cpu_flags);
 void wte__kernels_init_vnni(wte__kernels *k, unsigned cpu_flags);
 void wte__kernels_init_neon(wte__kernels *k, unsigned cpu_flags);
+void wte__kernels_init_dotprod(wte__kernels *k, unsigned cpu_flags);
 
 /** Largest rank-k list kept while scanning: a fixed-size heap of (score, id), best first by higher
  * score, then by lower id. See topk.c. */
