@@ -210,18 +210,17 @@ float wte__maxabs_f32_c(const float *x, size_t n)
 
 /* ---- int8 codes --------------------------------------------------------------------------- */
 
-static double quantize_i8_c(const float *x, size_t n, float scale, int8_t *out)
+static float quantize_i8_c(const float *x, size_t n, float inverse, int8_t *out)
 {
-    double sum = 0.0;
+    float sum = 0.0f;
 
     for (size_t i = 0; i < n; i++) {
-        float v = wte__get_f32(x + i), code = v / scale;
+        float v = wte__get_f32(x + i) * inverse, code = v;
         code = code > -127.0f ? code : -127.0f; /* NaN too: its residual is NaN */
         code = code < 127.0f ? code : 127.0f;
         code = nearbyintf(code);
         out[i] = (int8_t)code;
-        double rest = (double)v - (double)scale * code; /* the product is exact: 24 + 7 bits */
-        sum += rest * rest;
+        sum = fmaf(v - code, v - code, sum);
     }
     return sum;
 }

@@ -47,9 +47,10 @@ typedef struct wte__kernels {
     void (*f32_to_f16)(const float *x, uint16_t *out, size_t n);
     void (*f32_to_bf16)(const float *x, uint16_t *out, size_t n);
 
-    /** Quantise one row: out[i] = round(x[i] / scale) with ties to even, in -127..127.
-     * scale > 0, finite. Returns the sum of (x[i] - scale * out[i])^2 in float64. */
-    double (*quantize_i8)(const float *x, size_t n, float scale, int8_t *out);
+    /** Quantise one row: out[i] = x[i] * inverse to the nearest integer, ties to even, in -127..127.
+     * Returns the sum of (x[i] * inverse - out[i])^2, in units of a code, accumulated in float32;
+     * NaN if there is a NaN. inverse > 0, finite. */
+    float (*quantize_i8)(const float *x, size_t n, float inverse, int8_t *out);
 
     /** Exact int32 dot products of n_rows rows of codes with one query.
      *   codes  row r at codes + r * stride, dim bytes in -127..127. Up to WTE__QUERY_PAD - 1 bytes

@@ -417,22 +417,22 @@ static bool check_quantize(const wte__kernels *k)
             size_t offset = below(4);
             if (!(scale >= FLT_MIN))
                 scale = 0.25f;
+            float inverse = 1.0f / scale;
             if (below(4) == 0) /* halves, so that ties occur, and values beyond +-127 */
                 for (size_t i = 0; i < n; i++)
                     put(x + i, scale * ((float)below(600) - 300.0f) / 2.0f);
             int8_t *got = guarded(0, n, offset), *want = guarded(1, n, offset);
             watch(k, "quantize_i8", n);
-            double got_rest = k->quantize_i8(x, n, scale, got);
-            double want_rest = ref.quantize_i8(x, n, scale, want);
+            double got_rest = (double)k->quantize_i8(x, n, inverse, got);
+            double want_rest = (double)ref.quantize_i8(x, n, inverse, want);
             if (!guards_whole(0, n, offset))
                 return wrong(k, "quantize_i8", n, "wrote outside its output");
             for (size_t i = 0; i < n; i++)
                 if (got[i] != want[i] || got[i] < -127)
-                    return wrong(k, "quantize_i8", n, "%.9g / %.9g gave %d, want %d",
-                                 (double)get(x + i), (double)scale, got[i], want[i]);
-            if (!(fabs(got_rest - want_rest) <= (double)n * DBL_EPSILON * want_rest))
-                return wrong(k, "quantize_i8", n, "residual %.17g, want %.17g", got_rest,
-                             want_rest);
+                    return wrong(k, "quantize_i8", n, "%.9g * %.9g gave %d, want %d",
+                                 (double)get(x + i), (double)inverse, got[i], want[i]);
+            if (!(fabs(got_rest - want_rest) <= (double)n * (double)FLT_EPSILON * want_rest))
+                return wrong(k, "quantize_i8", n, "residual %.9g, want %.9g", got_rest, want_rest);
         }
     return true;
 }
@@ -641,7 +641,7 @@ static double timed_f32_to_bf16(const job *j)
 
 static double timed_quantize(const job *j)
 {
-    return j->k->quantize_i8(j->x, j->dim, 0.01f, j->out);
+    return (double)j->k->quantize_i8(j->x, j->dim, 100.0f, j->out);
 }
 
 static double timed_i8(const job *j)

@@ -170,7 +170,7 @@ static void plain_kernels_give_values_known_by_hand(void **state)
     assert_memory_equal(narrow, half, sizeof half);
     k.f32_to_bf16(wide, narrow, 6);
     assert_memory_equal(narrow, brain, sizeof brain);
-    assert_true(k.quantize_i8(y, 3, 2.0f, quantised) == 1.0); /* 2.5 goes to the even 2 */
+    assert_true(k.quantize_i8(y, 3, 0.5f, quantised) == 0.25f); /* 2.5 goes to the even 2 */
     assert_int_equal(quantised[0], 2);
     assert_int_equal(quantised[1], 2);
     assert_int_equal(quantised[2], -3);

@@ -223,42 +223,37 @@ static void f32_to_bf16(const float *x, uint16_t *out, size_t n)
 
 /* ---- int8 codes --------------------------------------------------------------------------- */
 
-/* The codes of four values, their residuals added to two sums. fmaxnm and fminnm take the number
- * where the other is NaN, so that NaN becomes the lower limit. */
-INLINE int32x4_t quantize_4(float32x4_t v, float scale, float64x2_t *s0, float64x2_t *s1)
+/* The codes of four values as whole numbers; their squared residuals are added to a sum. */
+INLINE int32x4_t quantize_4(float32x4_t v, float inverse, float32x4_t *sum)
 {
-    float32x4_t code = vdivq_f32(v, vdupq_n_f32(scale));
-    float64x2_t scale_f64 = vdupq_n_f64((double)scale);
+    float32x4_t scaled = vmulq_n_f32(v, inverse);
+    float32x4_t code = vmaxnmq_f32(scaled, vdupq_n_f32(-127.0f)); /* NaN becomes the lower one */
 
-    code = vminnmq_f32(vmaxnmq_f32(code, vdupq_n_f32(-127.0f)), vdupq_n_f32(127.0f));
-    code = vrndnq_f32(code);
-    float64x2_t rest0 =
-        vfmsq_f64(vcvt_f64_f32(vget_low_f32(v)), scale_f64, vcvt_f64_f32(vget_low_f32(code)));
-    float64x2_t rest1 = vfmsq_f64(vcvt_high_f64_f32(v), scale_f64, vcvt_high_f64_f32(code));
-    *s0 = vfmaq_f64(*s0, rest0, rest0);
-    *s1 = vfmaq_f64(*s1, rest1, rest1);
+    code = vrndnq_f32(vminnmq_f32(code, vdupq_n_f32(127.0f)));
+    float32x4_t rest = vsubq_f32(scaled, code);
+    *sum = vfmaq_f32(*sum, rest, rest);
     return vcvtq_s32_f32(code);
 }
 
-static double quantize_i8(const float *x, size_t n, float scale, int8_t *out)
+static float quantize_i8(const float *x, size_t n, float inverse, int8_t *out)
 {
-    float64x2_t s0 = vdupq_n_f64(0.0), s1 = s0;
+    float32x4_t s0 = vdupq_n_f32(0.0f), s1 = s0;
     size_t i = 0;
 
     for (; i + 8 <= n; i += 8) {
-        int32x4_t low = quantize_4(load_f32(x + i), scale, &s0, &s1);
-        int32x4_t high = quantize_4(load_f32(x + i + 4), scale, &s0, &s1);
+        int32x4_t low = quantize_4(load_f32(x + i), inverse, &s0);
+        int32x4_t high = quantize_4(load_f32(x + i + 4), inverse, &s1);
         vst1_s8(out + i, vmovn_s16(vcombine_s16(vmovn_s32(low), vmovn_s32(high))));
     }
-    for (; i < n; i += 4) { /* lanes beyond the end: 0 / scale, no residual */
+    for (; i < n; i += 4) { /* lanes beyond the end: 0, no residual */
         size_t rest = n - i < 4 ? n - i : 4;
         int32_t codes[4];
-        vst1q_s32(codes, quantize_4(rest < 4 ? load_some(F32, x, i, rest) : load_f32(x + i), scale,
-                                    &s0, &s1));
+        vst1q_s32(codes, quantize_4(rest < 4 ? load_some(F32, x, i, rest) : load_f32(x + i),
+                                    inverse, &s0));
         for (size_t j = 0; j < rest; j++)
             out[i + j] = (int8_t)codes[j];
     }
-    return vaddvq_f64(vaddq_f64(s0, s1));
+    return vaddvq_f32(vaddq_f32(s0, s1));
 }
 
 /* Add 32 products to four sums. */

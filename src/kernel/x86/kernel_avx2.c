@@ -289,41 +289,50 @@ static void f32_to_bf16(const float *x, uint16_t *out, size_t n)
 
 /* ---- int8 codes --------------------------------------------------------------------------- */
 
-/* The codes of eight values, as eight bytes, their residuals added to two sums. */
-INLINE uint64_t quantize_8(__m256 v, __m256 scale, __m256d scale_f64, __m256d *s0, __m256d *s1)
+/* The codes of eight values as whole numbers; their squared residuals are added to a sum. */
+INLINE __m256i quantize_8(__m256 v, __m256 inverse, __m256 *sum)
 {
     const __m256 limit = _mm256_set1_ps(127.0f), lower = _mm256_set1_ps(-127.0f);
-    __m256 code = _mm256_max_ps(_mm256_div_ps(v, scale), lower); /* NaN becomes the lower one */
+    __m256 scaled = _mm256_mul_ps(v, inverse);
+    __m256 code = _mm256_max_ps(scaled, lower); /* NaN becomes the lower one */
     __m256i whole = _mm256_cvtps_epi32(_mm256_min_ps(code, limit));
-    __m128i low = _mm256_castsi256_si128(whole), high = _mm256_extracti128_si256(whole, 1);
-    __m128i words = _mm_packs_epi32(low, high);
-    __m256d v0 = _mm256_cvtps_pd(_mm256_castps256_ps128(v));
-    __m256d v1 = _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1));
-    __m256d rest0 = _mm256_fnmadd_pd(scale_f64, _mm256_cvtepi32_pd(low), v0);
-    __m256d rest1 = _mm256_fnmadd_pd(scale_f64, _mm256_cvtepi32_pd(high), v1);
+    __m256 rest = _mm256_sub_ps(scaled, _mm256_cvtepi32_ps(whole));
 
-    *s0 = _mm256_fmadd_pd(rest0, rest0, *s0);
-    *s1 = _mm256_fmadd_pd(rest1, rest1, *s1);
-    return (uint64_t)_mm_cvtsi128_si64(_mm_packs_epi16(words, words));
+    *sum = _mm256_fmadd_ps(rest, rest, *sum);
+    return whole;
 }
 
-static double quantize_i8(const float *x, size_t n, float scale, int8_t *out)
+static float quantize_i8(const float *x, size_t n, float inverse, int8_t *out)
 {
-    const __m256 scales = _mm256_set1_ps(scale);
-    const __m256d scales_f64 = _mm256_set1_pd((double)scale);
-    __m256d s0 = _mm256_setzero_pd(), s1 = s0;
+    const __m256 factor = _mm256_set1_ps(inverse);
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    __m256 s0 = _mm256_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
     size_t i = 0;
 
-    for (; i + 8 <= n; i += 8) {
-        uint64_t codes = quantize_8(_mm256_loadu_ps(x + i), scales, scales_f64, &s0, &s1);
-        memcpy(out + i, &codes, sizeof codes);
+    for (; i + 32 <= n; i += 32) {
+        __m256i a = quantize_8(_mm256_loadu_ps(x + i), factor, &s0);
+        __m256i b = quantize_8(_mm256_loadu_ps(x + i + 8), factor, &s1);
+        __m256i c = quantize_8(_mm256_loadu_ps(x + i + 16), factor, &s2);
+        __m256i d = quantize_8(_mm256_loadu_ps(x + i + 24), factor, &s3);
+        /* packs works by 128-bit lanes: a0 b0 c0 d0 a1 b1 c1 d1 */
+        __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+        _mm256_storeu_si256((void *)(out + i), _mm256_permutevar8x32_epi32(bytes, order));
     }
-    if (i < n) { /* lanes beyond the end: 0 / scale, no residual */
-        uint64_t codes = quantize_8(load_some(F32, x, i, n - i), scales, scales_f64, &s0, &s1);
-        for (; i < n; i++, codes >>= 8)
-            out[i] = (int8_t)(uint8_t)codes;
+    while (i < n) { /* lanes beyond the end: 0, no residual */
+        size_t rest = n - i < 8 ? n - i : 8;
+        __m256 v = rest == 8 ? _mm256_loadu_ps(x + i) : load_some(F32, x, i, rest);
+        __m256i whole = quantize_8(v, factor, &s0);
+        __m128i words =
+            _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+        uint64_t codes = (uint64_t)_mm_cvtsi128_si64(_mm_packs_epi16(words, words));
+        if (rest == 8)
+            memcpy(out + i, &codes, 8);
+        else
+            for (size_t j = 0; j < rest; j++)
+                out[i + j] = (int8_t)(uint8_t)(codes >> (8 * j));
+        i += rest;
     }
-    return add_lanes_f64(_mm256_add_pd(s0, s1));
+    return add_lanes(_mm256_add_ps(_mm256_add_ps(s0, s1), _mm256_add_ps(s2, s3)));
 }
 
 /* Add 32 products to eight sums. */

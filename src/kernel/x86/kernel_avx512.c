@@ -206,27 +206,22 @@ static void f32_to_bf16(const float *x, uint16_t *out, size_t n)
 
 /* ---- int8 codes --------------------------------------------------------------------------- */
 
-static double quantize_i8(const float *x, size_t n, float scale, int8_t *out)
+static float quantize_i8(const float *x, size_t n, float inverse, int8_t *out)
 {
-    const __m512 scales = _mm512_set1_ps(scale), limit = _mm512_set1_ps(127.0f);
+    const __m512 factor = _mm512_set1_ps(inverse), limit = _mm512_set1_ps(127.0f);
     const __m512 lower = _mm512_set1_ps(-127.0f);
-    const __m512d scales_f64 = _mm512_set1_pd((double)scale);
-    __m512d s0 = _mm512_setzero_pd(), s1 = s0;
+    __m512 sum = _mm512_setzero_ps();
 
-    for (size_t i = 0; i < n; i += 16) { /* lanes beyond the end: 0 / scale, no residual */
+    for (size_t i = 0; i < n; i += 16) { /* lanes beyond the end: 0, no residual */
         __mmask16 mask = lanes(n - i);
-        __m512 v = _mm512_maskz_loadu_ps(mask, x + i), code = _mm512_div_ps(v, scales);
-        code = _mm512_min_ps(_mm512_max_ps(code, lower), limit); /* NaN becomes the lower one */
-        __m512i whole = _mm512_cvtps_epi32(code);
+        __m512 scaled = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, x + i), factor);
+        __m512 code = _mm512_max_ps(scaled, lower); /* NaN becomes the lower one */
+        __m512i whole = _mm512_cvtps_epi32(_mm512_min_ps(code, limit));
         _mm_mask_storeu_epi8(out + i, mask, _mm512_cvtepi32_epi8(whole));
-        __m512d code0 = _mm512_cvtepi32_pd(_mm512_castsi512_si256(whole));
-        __m512d code1 = _mm512_cvtepi32_pd(_mm512_extracti32x8_epi32(whole, 1));
-        __m512d rest0 = _mm512_fnmadd_pd(scales_f64, code0, low_half(v));
-        __m512d rest1 = _mm512_fnmadd_pd(scales_f64, code1, high_half(v));
-        s0 = _mm512_fmadd_pd(rest0, rest0, s0);
-        s1 = _mm512_fmadd_pd(rest1, rest1, s1);
+        __m512 rest = _mm512_sub_ps(scaled, _mm512_cvtepi32_ps(whole));
+        sum = _mm512_fmadd_ps(rest, rest, sum);
     }
-    return _mm512_reduce_add_pd(_mm512_add_pd(s0, s1));
+    return _mm512_reduce_add_ps(sum);
 }
 
 /* Add 64 products to sixteen sums. */
