@@ -41,7 +41,7 @@ WTE_API wte_status wte_mean_vector(const wte_space *space, const uint32_t *ids,
                                    wte_error *err);
 
 /** Compute the cosine of the means of two sets of words, as gensim's n_similarity: means of the
- * rows scaled to length 1. Errors: E_RANGE (a set is empty or an id is out of range). */
+ * rows as they are, not scaled. Errors: E_RANGE (a set is empty or an id is out of range). */
 WTE_API wte_status wte_set_similarity(const wte_space *space, const uint32_t *a, size_t n_a,
                                       const uint32_t *b, size_t n_b, float *out, wte_error *err);
 
@@ -49,7 +49,7 @@ WTE_API wte_status wte_set_similarity(const wte_space *space, const uint32_t *a,
  * 1 and the mean of them all, as gensim's doesnt_match. Ties: the later of the words given. ids [n]
  *   scores  [n] receives each word's cosine with the mean, or NULL
  *   odd     receives an index into ids
- * Errors: E_RANGE. */
+ * Errors: E_RANGE, E_NOMEM. */
 WTE_API wte_status wte_odd_one_out(const wte_space *space, const uint32_t *ids, size_t n,
                                    float *scores, size_t *odd, wte_error *err);
 
@@ -57,7 +57,8 @@ WTE_API wte_status wte_odd_one_out(const wte_space *space, const uint32_t *ids, 
  * distance that moves the normalised counts of one document onto the other's.
  *   a, b       ids with repetitions
  *   unit_rows  1 scales rows to length 1 first, as gensim does unless told not to
- * Cost: O(n^3) in the number of distinct words. Errors: E_RANGE, E_NOMEM. */
+ * A document without words is infinitely far from any other. Cost: O(n^3) in the number of
+ * distinct words. Errors: E_RANGE, E_NOMEM. */
 WTE_API wte_status wte_word_movers_distance(const wte_space *space, const uint32_t *a, size_t n_a,
                                             const uint32_t *b, size_t n_b, int unit_rows,
                                             double *out, wte_error *err);

@@ -138,5 +138,13 @@ typedef enum wte_space_format {
 WTE_API wte_status wte_space_save(const wte_space *space, const char *path, wte_space_format format,
                                   const wte_open_options *options, wte_error *err);
 
+/** Find the path of the mapped file that holds an address, or NULL. Safe in a signal handler: a
+ * program that catches SIGBUS can say which file became shorter while it was read. */
+WTE_API const char *wte_mapped_path(const void *address);
+
+/** Delete what is being written at this moment and not complete: for a program that is about to end.
+ * Safe in a signal handler. */
+WTE_API void wte_delete_unfinished(void);
+
 WTE_END_DECLS
 #endif

@@ -39,6 +39,7 @@ struct wte_space {
     wte__codes codes;             /* codes.codes is NULL where there are none */
     const char *words;            /* all words, one after another */
     const uint64_t *word_offsets; /* [n_rows + 1] into words */
+    uint64_t words_size;          /* bytes readable at words */
     const uint32_t *hash;         /* [hash_mask + 1] slots: row id, or UINT32_MAX when free */
     uint32_t hash_mask;
     const float *norms; /* [n_rows] Euclidean lengths, 0 for rows that are never found */
@@ -57,11 +58,17 @@ void wte__row_to_f32(const wte__rows *r, size_t i, float *out);
 /** Dot product and squared distance of row i with a float32 vector, by the row's type. */
 float wte__row_dot(const wte__rows *r, size_t i, const float *y);
 float wte__row_sqdist(const wte__rows *r, size_t i, const float *y);
+/** Quantise a row with a direction to 8-bit codes; see codes.c.
+ *   codes     [dim], in -127..127
+ *   scale     receives what one step of a code is worth
+ *   residual  receives an upper bound of |x - scale * code| */
+void wte__encode(const float *x, size_t dim, int8_t *codes, float *scale, float *residual);
 /** Draw the baseline's cosines (fixed seed) into out [WTE__N_BASELINE], ascending; returns how
  * many. */
 size_t wte__baseline_sample(const wte_space *space, float *out);
-/** Make a space over a float32 matrix that it takes over (freed with wte__free), sharing the words,
- * hash and duplicates of `parent`, which must outlive it. */
+/** Make a space over a float32 matrix [n_rows, dim] that it takes over (freed with wte__free; on
+ * failure it stays the caller's), sharing the words, hash and duplicates of `parent`, which must
+ * outlive it. */
 wte_status wte__space_derive(const wte_space *parent, float *matrix, size_t dim, const char *note,
                              wte_space **out, wte_error *err);
 #endif
