@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /** wte/eval.h - evaluation sets: analogy questions and judged word pairs
  *
- * Semantics are those of gensim 4.2's evaluate_word_analogies and evaluate_word_pairs. */
+ * Semantics are those of gensim 4.2's evaluate_word_analogies and evaluate_word_pairs, quirks
+ * included: of the five best rows other than the question's own, the first whose word, without
+ * regard to case, is not one of the question's is the answer; lines of another form are passed over.
+ * One is not: gensim 4.2 takes a similarity_function and does not use it. WTE_ANALOGY_MUL here is
+ * 3CosMul. */
 #ifndef WTE_EVAL_H
 #define WTE_EVAL_H
 #include "wte/nearest.h"
