@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd_matrix.c - every word with every other */
+#include "cli.h"
+
+#include <stdlib.h>
+
+static int metric;
+
+static const char *const names[] = {"cosine", "euclidean", "cityblock"};
+static const wte_metric metrics[] = {WTE_COSINE, WTE_EUCLIDEAN, WTE_CITYBLOCK};
+
+static const struct option options[] = {
+    {0, "metric", OPT_CHOICE, &metric, "METRIC",
+     "cosine (similarity, the default), euclidean or cityblock (distances)",
+     "cosine|euclidean|cityblock"},
+    OPTIONS_END};
+
+static const struct example examples[] = {
+    {"wte matrix king queen man woman", "a table of cosines"},
+    {"wte matrix --metric euclidean --tsv king queen man", "distances, as TSV"},
+    {"wte matrix --words words.txt -o similarities.npy", "an array for numpy"},
+    {NULL, NULL}};
+
+const struct page page_matrix = {
+    .usage = {"[OPTION]... WORD...", "[OPTION]... -"},
+    .about =
+        "Prints the similarities, or with --metric the distances, of all pairs of the words.\n\n"
+        "With - the words are read from standard input, one a line.",
+    .options = options,
+    .writes = ".npy .json .tsv",
+    .examples = examples,
+    .json =
+        "{\"tokens\":[\"king\",\"queen\"],\"metric\":\"cosine\",\"matrix\":[[1,0.61],[0.61,1]]}"};
+
+struct matrix {
+    const uint32_t *ids;
+    const float *values; /* [n, n] */
+    size_t n;
+};
+
+static void write_json(struct out *o, const struct matrix *m)
+{
+    json_open(o, '{');
+    json_words(o, "tokens", m->ids, m->n);
+    json_key(o, "metric");
+    json_text(o, names[metric]);
+    json_key(o, "matrix");
+    json_open(o, '[');
+    for (size_t i = 0; i < m->n; i++)
+        json_floats(o, m->values + i * m->n, m->n);
+    json_close(o, ']');
+    json_close(o, '}');
+    json_line(o);
+}
+
+static void write_tsv(struct out *o, const struct matrix *m)
+{
+    size_t len = 0;
+    const char *word;
+
+    out_text(o, "token");
+    for (size_t i = 0; i < m->n; i++) {
+        word = wte_space_word(cli.space, m->ids[i], &len);
+        out_text(o, "\t");
+        out_tsv(o, word, len);
+    }
+    out_text(o, "\n");
+    for (size_t i = 0; i < m->n; i++) {
+        word = wte_space_word(cli.space, m->ids[i], &len);
+        out_tsv(o, word, len);
+        for (size_t j = 0; j < m->n; j++) {
+            out_text(o, "\t");
+            out_float(o, m->values[i * m->n + j]);
+        }
+        out_text(o, "\n");
+    }
+}
+
+static void write_people(struct out *o, const struct matrix *m)
+{
+    char *columns = need_memory(m->n + 2, 1);
+    struct table table;
+    size_t len = 0;
+    const char *word;
+
+    columns[0] = 'l';
+    for (size_t i = 0; i < m->n; i++)
+        columns[i + 1] = 'r';
+    out_style(o, DIM);
+    out_format(o, "%s in %s\n", metric == 0 ? "cosine similarity" : names[metric], cli.info->name);
+    out_style(o, PLAIN);
+    table_begin(&table, columns, true);
+    table_cell(&table, "%s", "");
+    for (size_t i = 0; i < m->n; i++) {
+        word = wte_space_word(cli.space, m->ids[i], &len);
+        table_word(&table, word, len);
+    }
+    for (size_t i = 0; i < m->n; i++) {
+        word = wte_space_word(cli.space, m->ids[i], &len);
+        table_word(&table, word, len);
+        for (size_t j = 0; j < m->n; j++)
+            table_cell(&table, metric == 0 ? "%.4f" : "%.5g", (double)m->values[i * m->n + j]);
+    }
+    table_end(&table, o);
+    free(columns);
+}
+
+static void write_matrix(struct out *o, enum format format, const void *result)
+{
+    static void (*const writers[])(struct out *, const struct matrix *) = {
+        [PEOPLE] = write_people, [TSV] = write_tsv, [JSON] = write_json};
+
+    writers[format](o, result);
+}
+
+int cmd_matrix(void)
+{
+    struct matrix m = {0};
+    uint32_t *ids = NULL;
+    float *values = NULL;
+    wte_error err = {0};
+    size_t n, n_values;
+    int status;
+
+    if (cli.words.n == 0 && !cli.words_file)
+        return usage("words are missing, as in 'wte matrix king queen'");
+    status = find_words(&ids, &n);
+    if (status == 0 && n == 0)
+        status = fail("no words given");
+    if (status)
+        goto out;
+    if (__builtin_mul_overflow(n, n, &n_values)) {
+        status = fail("%zu words are too many", n);
+        goto out;
+    }
+    values = need_memory(n_values, sizeof *values);
+    if (wte_matrix(cli.space, ids, n, metrics[metric], values, &err) != WTE_OK) {
+        status = fail_with(&err);
+        goto out;
+    }
+    m = (struct matrix){ids, values, n};
+    sink_open();
+    sink_put(write_matrix, &m);
+    sink_numbers(values, n * n);
+    status = sink_close((size_t[]){n, n}, 2);
+out:
+    free(values);
+    free(ids);
+    return status;
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd_project.c - words as points in a plane: principal components */
+#include "cli.h"
+
+#include <stdlib.h>
+
+static size_t dims = 2;
+
+static const struct option options[] = {
+    {'d', "dims", OPT_COUNT, &dims, "N", "how many coordinates (2)", NULL}, OPTIONS_END};
+
+static const struct example examples[] = {
+    {"wte project king queen man woman bread water", "coordinates in a plane"},
+    {"wte project -d 3 --tsv king queen man woman", "in space, as TSV"},
+    {"wte project -o points.npy", "all words of the model, an array for numpy"},
+    {NULL, NULL}};
+
+const struct page page_project = {
+    .usage = {"[OPTION]... [WORD]...", "[OPTION]... -"},
+    .about =
+        "Centres the words' rows and prints their coordinates on the first principal components, "
+        "and the share of the variance that each carries. A component's sign is such that its "
+        "entry of largest size is positive. Without words, all rows of the space.\n\n"
+        "With - the words are read from standard input, one a line.",
+    .options = options,
+    .writes = ".npy .json .tsv .safetensors .bin .txt",
+    .examples = examples,
+    .json = "{\"tokens\":[\"king\",\"queen\"],\"points\":[[1.5,0.2],[1.4,-0.1]],\n"
+            " \"explained_variance_ratio\":[0.4,0.2]}"};
+
+enum { SHOWN = 40 }; /* points that people see */
+
+struct points {
+    const uint32_t *ids; /* [n] */
+    const float *values; /* [n, dims] */
+    const double *ratio; /* [dims] */
+    size_t n;
+};
+
+static void write_json(struct out *o, const struct points *p)
+{
+    json_open(o, '{');
+    json_words(o, "tokens", p->ids, p->n);
+    json_key(o, "points");
+    json_open(o, '[');
+    for (size_t i = 0; i < p->n; i++)
+        json_floats(o, p->values + i * dims, dims);
+    json_close(o, ']');
+    json_key(o, "explained_variance_ratio");
+    json_open(o, '[');
+    for (size_t i = 0; i < dims; i++)
+        json_double(o, p->ratio[i]);
+    json_close(o, ']');
+    json_close(o, '}');
+    json_line(o);
+}
+
+static void write_tsv(struct out *o, const struct points *p)
+{
+    out_text(o, "token");
+    for (size_t i = 0; i < dims; i++)
+        out_format(o, "\tpc%zu", i + 1);
+    out_text(o, "\n");
+    for (size_t i = 0; i < p->n; i++) {
+        size_t len = 0;
+        const char *word = wte_space_word(cli.space, p->ids[i], &len);
+
+        out_tsv(o, word, len);
+        for (size_t j = 0; j < dims; j++) {
+            out_text(o, "\t");
+            out_float(o, p->values[i * dims + j]);
+        }
+        out_text(o, "\n");
+    }
+}
+
+static void write_people(struct out *o, const struct points *p)
+{
+    char *columns = need_memory(dims + 2, 1);
+    struct table table;
+    double sum = 0;
+
+    columns[0] = 'l';
+    for (size_t i = 0; i < dims; i++) {
+        columns[i + 1] = 'r';
+        sum += p->ratio[i];
+    }
+    out_style(o, DIM);
+    out_format(
+        o, "principal components of %zu words in %s: %zu of them carry %.1f %% of the variance\n",
+        p->n, cli.info->name, dims, 100 * sum);
+    out_style(o, PLAIN);
+    table_begin(&table, columns, true);
+    table_cell(&table, "word");
+    for (size_t i = 0; i < dims; i++)
+        table_cell(&table, "%zu: %.1f %%", i + 1, 100 * p->ratio[i]);
+    for (size_t i = 0; i < p->n && i < SHOWN; i++) {
+        size_t len = 0;
+        const char *word = wte_space_word(cli.space, p->ids[i], &len);
+
+        table_word(&table, word, len);
+        for (size_t j = 0; j < dims; j++)
+            table_cell(&table, "%.4f", (double)p->values[i * dims + j]);
+    }
+    table_end(&table, o);
+    if (p->n > SHOWN)
+        out_format(o, "... and %zu more (--tsv, --json and -o give all)\n", p->n - SHOWN);
+    free(columns);
+}
+
+static void write_points(struct out *o, enum format format, const void *result)
+{
+    static void (*const writers[])(struct out *, const struct points *) = {
+        [PEOPLE] = write_people, [TSV] = write_tsv, [JSON] = write_json};
+
+    writers[format](o, result);
+}
+
+int cmd_project(void)
+{
+    struct points p = {0};
+    wte_space_format format = WTE_LAYOUT;
+    wte_error err = {0};
+    uint32_t *ids = NULL;
+    float *values = NULL;
+    double *ratio = NULL;
+    size_t n, most;
+    int status = find_words(&ids, &n);
+    bool all = cli.words.n == 0 && !cli.words_file;
+
+    if (status)
+        goto out;
+    if (all) {
+        n = cli.info->n_rows;
+        ids = need_memory(n, sizeof *ids);
+        for (size_t i = 0; i < n; i++)
+            ids[i] = (uint32_t)i;
+    }
+    most = n ? n - 1 : 0;
+    most = most < cli.info->dim ? most : cli.info->dim;
+    if (dims > most) {
+        status = fail("%zu words of width %zu have at most %zu components, -d asks for %zu", n,
+                      cli.info->dim, most, dims);
+        goto out;
+    }
+    values = need_memory(n * dims, sizeof *values);
+    ratio = need_memory(dims, sizeof *ratio);
+    if (wte_space_pca(cli.space, all ? NULL : ids, n, dims, values, NULL, NULL, NULL, ratio,
+                      &err) != WTE_OK) {
+        status = fail_with(&err);
+        goto out;
+    }
+    p = (struct points){ids, values, ratio, n};
+    sink_open();
+    if (sink_wants_vectors(&format))
+        status = save_vectors(ids, values, n, dims, format);
+    sink_put(write_points, &p);
+    sink_numbers(values, n * dims);
+    if (status == 0)
+        status = sink_close((size_t[]){n, dims}, 2);
+out:
+    free(ids);
+    free(values);
+    free(ratio);
+    return status;
+}
