@@ -27,6 +27,8 @@ static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                 1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
+static const uint32_t integers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+
 static locale_t c_locale;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -124,30 +126,63 @@ static bool scale(uint64_t m, int e, float *out)
     return (float)low == (float)high;
 }
 
+/* Append the digits at p to m, eight at a time: bytes that are no digit are found, the digits
+ * before the first of them are moved to the end of the word, zeros come in before, and neighbours
+ * are added in pairs. */
+static const char *take_digits(const char *p, const char *end, uint64_t *m)
+{
+    const uint64_t high = 0x8080808080808080u;
+
+    while (end - p >= 8) {
+        uint64_t v = wte__load_u64(p) ^ 0x3030303030303030u;
+        uint64_t others = ((v + 0x7676767676767676u) | v) & high;
+        unsigned n = others ? (unsigned)__builtin_ctzll(others) / 8 : 8;
+
+        if (n == 0)
+            return p;
+        v <<= 64 - 8 * n;
+        v = v * 10 + (v >> 8); /* pairs, in every other byte */
+        v = ((v & 0x000000FF000000FFu) * 0x000F424000000064u +
+             ((v >> 16) & 0x000000FF000000FFu) * 0x0000271000000001u) >>
+            32;
+        *m = *m * integers[n] + v;
+        p += n;
+        if (n < 8)
+            return p;
+    }
+    while (p < end && is_digit(*p))
+        *m = *m * 10 + (uint64_t)(*p++ - '0');
+    return p;
+}
+
 const char *wte__number_parse(const char *p, const char *end, float *out)
 {
+    static const float signs[] = {1, -1};
     const char *q = p, *digits;
     bool negative = false;
     uint64_t m = 0;
     ptrdiff_t n_digits;
     int e = 0;
 
-    if (q < end && (*q == '-' || *q == '+'))
-        negative = *q++ == '-';
+    if (q < end) { /* without a branch: signs are as random as coins */
+        negative = *q == '-';
+        q += negative | (*q == '+');
+    }
     digits = q;
     while (q < end && is_digit(*q))
         m = m * 10 + (uint64_t)(*q++ - '0');
     n_digits = q - digits;
+    if (n_digits == 0 && (q == end || *q != '.'))
+        return parse_name(q, end, negative, out);
     if (q < end && *q == '.') {
         const char *fraction = ++q;
 
-        while (q < end && is_digit(*q))
-            m = m * 10 + (uint64_t)(*q++ - '0');
+        q = take_digits(q, end, &m);
         e = (int)(fraction - q < -MAX_FIELD ? -MAX_FIELD : fraction - q);
         n_digits += q - fraction;
     }
     if (n_digits == 0)
-        return parse_name(q, end, negative, out);
+        return NULL;
     if (q < end && (*q == 'e' || *q == 'E')) {
         bool down = false;
         int exponent = 0;
@@ -169,8 +204,7 @@ const char *wte__number_parse(const char *p, const char *end, float *out)
     /* 19 digits fit; of more, leading zeros do no harm, but others have overflowed */
     if (n_digits > 19 || !scale(m, e, out))
         return parse_slowly(p, end, out);
-    if (negative)
-        *out = -*out;
+    *out *= signs[negative];
     return q;
 }
 

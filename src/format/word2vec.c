@@ -236,7 +236,8 @@ wte_status wte__sniff(const unsigned char *data, size_t size, const char *path, 
 void wte__walker_start(wte__walker *w, const unsigned char *data, size_t size, const char *path,
                        const wte__sniffed *sniffed)
 {
-    *w = (wte__walker){.data = data, .size = size, .path = path, .place = sniffed->start};
+    *w = (wte__walker){
+        .data = data, .size = size, .path = path, .place = sniffed->start, .stop = SIZE_MAX};
     w->n_rows = sniffed->n_rows;
     w->row_bytes = sniffed->dim * sizeof(float);
     w->guess = 16 * (w->row_bytes + 10);
@@ -269,7 +270,7 @@ wte_status wte__walk(wte__walker *w, uint32_t n, uint64_t *numbers, uint32_t *wo
 
     if (n > w->n_rows - w->row)
         n = w->n_rows - w->row;
-    for (; i < n; i++) {
+    for (; i < n && place < w->stop; i++) {
         size_t from = place, ahead = from + guess * AHEAD / 16, space;
 
         if (ahead + 40 < size) { /* the guess is off by some bytes, and a word may cross a line */
@@ -293,7 +294,7 @@ wte_status wte__walk(wte__walker *w, uint32_t n, uint64_t *numbers, uint32_t *wo
     }
     w->place = place;
     w->guess = guess;
-    w->row += n;
-    *out_n = n;
+    w->row += i;
+    *out_n = i;
     return WTE_OK;
 }

@@ -35,6 +35,7 @@ typedef struct wte__walker {
     size_t size;
     const char *path;
     size_t place; /* where the next row begins */
+    size_t stop;  /* no row that begins here or later is walked over */
     uint32_t row, n_rows;
     size_t row_bytes; /* of the numbers of one row */
     size_t guess;     /* from one row to the next, 16 times as fine */
@@ -46,7 +47,7 @@ void wte__walker_start(wte__walker *w, const unsigned char *data, size_t size, c
  *   n         at most so many
  *   numbers   [n] bytes at which their numbers begin
  *   word_len  [n] bytes of their words; word i begins at numbers[i] - 1 - word_len[i]
- *   out_n     how many there were: less than n only at the end
+ *   out_n     how many there were: less than n only at the end or at `stop`
  * Errors: E_FORMAT (the file ends in a row). */
 wte_status wte__walk(wte__walker *w, uint32_t n, uint64_t *numbers, uint32_t *word_len,
                      uint32_t *out_n, wte_error *err);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* analogy.c - a is to b as c is to what
  *
- * The classic answer leaves the three words out, and that is half of why analogies look so good: with
- * all words allowed the nearest to b - a + c is mostly b or c itself (Linzen 2016; Rogers et al.
- * 2017; Nissim et al. 2020). So both answers come out of one search for k + 3 rows: the first k of
- * them are the answer with all words, and what remains without the three is at least k long.
+ * The classic answer leaves the three words out, and that is half of why analogies look so good:
+ * with all words allowed the nearest to b - a + c is mostly b or c itself (Linzen 2016; Rogers et
+ * al. 2017; Nissim et al. 2020). So both answers come out of one search for k + 3 rows: the first k
+ * of them are the answer with all words, and what remains without the three is at least k long.
  *
- * 3CosMul (Levy and Goldberg 2014) multiplies and divides shifted cosines instead of adding them. It
- * has no query vector, so it reads the rows and takes their products with all words at once. The
+ * 3CosMul (Levy and Goldberg 2014) multiplies and divides shifted cosines instead of adding them.
+ * It has no query vector, so it reads the rows and takes their products with all words at once. The
  * arithmetic is gensim's: float32 all through, and 0.000001 added to the divisor. */
 #include <math.h>
 #include "space/geometry.h"
@@ -50,8 +50,7 @@ static wte_status cosmul_init(wte__scorer *s, float **vectors, const wte_space *
         return wte__fail(err, WTE_E_NOMEM, "too many words");
     *vectors = wte__calloc(n, sizeof **vectors);
     if (!*vectors)
-        return wte__fail(err, WTE_E_NOMEM, "no memory for %zu rows",
-                         n_positive + n_negative);
+        return wte__fail(err, WTE_E_NOMEM, "no memory for %zu rows", n_positive + n_negative);
     for (size_t i = 0; i < n_positive && status == WTE_OK; i++)
         status = wte__unit_row(space, positive[i], *vectors + i * dim, err);
     for (size_t i = 0; i < n_negative && status == WTE_OK; i++)
@@ -61,8 +60,8 @@ static wte_status cosmul_init(wte__scorer *s, float **vectors, const wte_space *
 }
 
 /* The k best by a scorer, reading all rows. */
-static wte_status scan_one(const wte__scorer *s, const wte_search_options *options, wte_neighbor *out,
-                           size_t *out_n, wte_error *err)
+static wte_status scan_one(const wte__scorer *s, const wte_search_options *options,
+                           wte_neighbor *out, size_t *out_n, wte_error *err)
 {
     wte__range range = {0};
     wte__progress progress;
@@ -115,7 +114,8 @@ wte_status wte_nearest_cosmul(const wte_space *space, const uint32_t *positive, 
 
 /* ---- analogies --------------------------------------------------------------------------- */
 
-/* [dim] b - a + c: of unit rows in float64, or of the rows as they are in float32, left to right. */
+/* [dim] b - a + c: of unit rows in float64, or of the rows as they are in float32, left to right.
+ */
 static wte_status make_query(const wte_space *space, uint32_t a, uint32_t b, uint32_t c, bool raw,
                              float *out, wte_error *err)
 {
@@ -159,8 +159,8 @@ static void write_first(const wte_neighbor *found, size_t n_found, const uint32_
 
 /* Search for one more answer than asked for each of the three words, and rank those. */
 static wte_status search_sum(const wte_space *space, const uint32_t *abc, bool raw,
-                             const wte_search_options *options, wte_neighbor *found, size_t *n_found,
-                             uint64_t *query_ranks, wte_error *err)
+                             const wte_search_options *options, wte_neighbor *found,
+                             size_t *n_found, uint64_t *query_ranks, wte_error *err)
 {
     const size_t dim = space->rows.dim;
     float *query = wte__calloc(dim, sizeof *query);
@@ -191,8 +191,8 @@ static wte_status search_product(const wte_space *space, const uint32_t *abc,
     if (status == WTE_OK)
         status = scan_one(&scorer, options, found, n_found, err);
     if (status == WTE_OK && query_ranks)
-        status = wte__rank(&everywhere, &scorer, NULL, abc, 3, options->n_threads, query_ranks, NULL,
-                           err);
+        status = wte__rank(&everywhere, &scorer, NULL, abc, 3, options->n_threads, query_ranks,
+                           NULL, err);
     wte__free(vectors);
     return status;
 }

@@ -3,8 +3,8 @@
  *
  * A cosine of 0.9 means much in a space whose random pairs lie about 0.0, and nothing in one where
  * they lie about 0.9. So a few thousand random pairs are drawn once per space, with a fixed seed,
- * and their sorted cosines kept: mean, spread and any percentile follow. An index brings them along;
- * else the first call computes them, while other threads that ask at the same time wait.
+ * and their sorted cosines kept: mean, spread and any percentile follow. An index brings them
+ * along; else the first call computes them, while other threads that ask at the same time wait.
  *
  * Source: Ethayarajh 2019, arXiv:1909.00512, whose measure of anisotropy the mean is. */
 #include <math.h>

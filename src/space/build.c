@@ -132,7 +132,7 @@ static void put(wte__build *b, wte__part part, uint64_t at, const void *data, si
 }
 
 void wte__build_numbers(wte__build *b, unsigned worker, uint32_t first, uint32_t n,
-                        const unsigned char *base, const uint64_t *offsets)
+                        const unsigned char *base, uint64_t *offsets, uint64_t shift)
 {
     const wte__kernels *k = wte__kernel();
     wte__scratch *s = &b->scratch[worker];
@@ -169,6 +169,8 @@ void wte__build_numbers(wte__build *b, unsigned worker, uint32_t first, uint32_t
         }
     }
     if (b->keep & WTE__KEEP_OFFSETS) {
+        for (uint32_t i = 0; i < n; i++)
+            offsets[i] += shift;
         if (b->row_offsets)
             memcpy(b->row_offsets + first, offsets, n * sizeof *offsets);
         else

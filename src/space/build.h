@@ -66,9 +66,9 @@ void wte__build_fail(wte__build *b, uint64_t at, const wte_error *err);
 
 /** Take the numbers of rows first .. first + n.
  *   base     the rows' numbers are at base + offsets[i], or with offsets NULL at base + i * stride
- */
+ *   shift    what has to be added to an offset to make it one of the file; done in place */
 void wte__build_numbers(wte__build *b, unsigned worker, uint32_t first, uint32_t n,
-                        const unsigned char *base, const uint64_t *offsets);
+                        const unsigned char *base, uint64_t *offsets, uint64_t shift);
 /** Take their words.
  *   words   [sum of word_len] one after another
  *   begin   bytes of the words of all rows before */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* eval.c - lines, words and correlations for the evaluations
  *
- * The p-value of a correlation r of n pairs is that of t = r sqrt(v / (1 - r^2)) with v = n - 2 under
- * Student's t, two-sided. In terms of the regularised incomplete beta function it is
- * I_{1 - r^2}(v / 2, 1 / 2), which scipy computes too. I_x(a, b) is evaluated as a continued fraction
- * by Lentz's method (Abramowitz and Stegun 26.5.8; Lentz 1976), which converges quickly for
- * x < (a + 1) / (a + b + 2); beyond, 1 - I_{1-x}(b, a) is used. */
+ * The p-value of a correlation r of n pairs is that of t = r sqrt(v / (1 - r^2)) with v = n - 2
+ * under Student's t, two-sided. In terms of the regularised incomplete beta function it is I_{1 -
+ * r^2}(v / 2, 1 / 2), which scipy computes too. I_x(a, b) is evaluated as a continued fraction by
+ * Lentz's method (Abramowitz and Stegun 26.5.8; Lentz 1976), which converges quickly for x < (a +
+ * 1) / (a + b + 2); beyond, 1 - I_{1-x}(b, a) is used. */
 #include "space/eval_internal.h"
 #include <math.h>
 #include <stdlib.h>
@@ -114,7 +114,8 @@ static double incomplete_beta(double a, double b, double x, double y)
         return 0;
     if (y <= 0)
         return 1;
-    front = exp(lgamma_r(a + b, &sign) - lgamma_r(a, &sign) - lgamma_r(b, &sign) + a * log(x) + b * log(y));
+    front = exp(lgamma_r(a + b, &sign) - lgamma_r(a, &sign) - lgamma_r(b, &sign) + a * log(x) +
+                b * log(y));
     if (x < (a + 1) / (a + b + 2))
         return front * beta_fraction(a, b, x) / a;
     return 1 - front * beta_fraction(b, a, y) / b;
@@ -129,7 +130,7 @@ double wte__correlation_p(double r, size_t n)
 
 double wte__pearson(const double *x, const double *y, size_t n)
 {
-    double mean_x = 0, mean_y = 0, xx = 0, yy = 0, xy = 0, r;
+    double mean_x = 0, mean_y = 0, xx = 0, yy = 0, xy = 0, product, r;
 
     for (size_t i = 0; i < n; i++) {
         mean_x += x[i];
@@ -142,7 +143,8 @@ double wte__pearson(const double *x, const double *y, size_t n)
         yy += (y[i] - mean_y) * (y[i] - mean_y);
         xy += (x[i] - mean_x) * (y[i] - mean_y);
     }
-    r = xy / (sqrt(xx) * sqrt(yy));
+    product = xx * yy; /* one root where it can be: exact for ranks in the same order */
+    r = xy / (product > 0 && isfinite(product) ? sqrt(product) : sqrt(xx) * sqrt(yy));
     return r > 1 ? 1 : r < -1 ? -1 : r;
 }
 

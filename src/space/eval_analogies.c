@@ -20,11 +20,12 @@
  * scored again in the way that a single query is before their order counts.
  *
  * What is right is gensim 4.2's (evaluate_word_analogies), quirks included, so that numbers can be
- * compared. Words and vocabulary are upper-cased, of rows that become equal the first stands for the
- * word. The rows of a, b and c are left out of the search; of the five best that remain, the first
- * whose upper-cased word is not a, b or c again is the answer, and if there is none, the fifth is.
- * Lines that do not have four words are passed over. Not reproduced: evaluate_word_analogies takes
- * the name of a similarity function and, in 4.2, answers by most_similar whatever it is. */
+ * compared. Words and vocabulary are upper-cased, of rows that become equal the first stands for
+ * the word. The rows of a, b and c are left out of the search; of the five best that remain, the
+ * first whose upper-cased word is not a, b or c again is the answer, and if there is none, the
+ * fifth is. Lines that do not have four words are passed over. Not reproduced:
+ * evaluate_word_analogies takes the name of a similarity function and, in 4.2, answers by
+ * most_similar whatever it is. */
 #include <math.h>
 #include <stdlib.h>
 #include "space/eval_internal.h"
@@ -34,13 +35,13 @@
 #include "wte/eval.h"
 
 enum {
-    BLOCK = 64,    /* rows of one matrix product; a multiple of WTE__GEMM_NR */
-    PART = 16,     /* rows that are bounded together */
+    BLOCK = 96,           /* rows of one matrix product; a multiple of WTE__GEMM_NR */
+    PART = 24,            /* rows that are bounded together */
     PARTS = BLOCK / PART, /* 4: ask_questions() counts on it */
-    ASKED = 256,   /* questions that go through the sieves together */
-    INSPECTED = 5, /* best rows that gensim looks at */
-    KEPT = 8,      /* some more, as near-ties may change places */
-    RESCORE = 128  /* questions per block of work */
+    ASKED = 256,          /* questions that go through the sieves together */
+    INSPECTED = 5,        /* best rows that gensim looks at */
+    KEPT = 6,             /* some more, as near-ties may change places */
+    RESCORE = 128         /* questions per block of work */
 };
 
 typedef struct question {
@@ -324,7 +325,8 @@ static void find_largest(const float *x, float *largest)
         largest[part] = largest_of(x + part * PART);
 }
 
-/* cos becomes (1 + cos) / 2, and never below 0, so that products can be bounded by their factors. */
+/* cos becomes (1 + cos) / 2, and never below 0, so that products can be bounded by their factors.
+ */
 static void shift_cosines(float *scores, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -372,8 +374,8 @@ static void offer_part(const exam *e, desk *d, size_t at, bool multiply, const f
 }
 
 /* At most ASKED questions first..end - 1 of one pair, given D [BLOCK] and the largest of its parts.
- * Three sieves, each finer: the bound of the block, of a part, the scores themselves. What passes is
- * listed without a branch, as no processor could predict it. `multiply` is known where this is
+ * Three sieves, each finer: the bound of the block, of a part, the scores themselves. What passes
+ * is listed without a branch, as no processor could predict it. `multiply` is known where this is
  * expanded. */
 static inline void ask_questions(const exam *e, desk *d, size_t first, size_t end, bool multiply,
                                  const float *both, const float *most)
@@ -385,10 +387,10 @@ static inline void ask_questions(const exam *e, desk *d, size_t first, size_t en
 
     for (size_t at = first; at < end; at++) {
         const float *largest = all_largest + (size_t)c_words[at] * PARTS;
-        float low = larger(combine(multiply, most[0], largest[0]),
-                           combine(multiply, most[1], largest[1]));
-        float high = larger(combine(multiply, most[2], largest[2]),
-                            combine(multiply, most[3], largest[3]));
+        float low =
+            larger(combine(multiply, most[0], largest[0]), combine(multiply, most[1], largest[1]));
+        float high =
+            larger(combine(multiply, most[2], largest[2]), combine(multiply, most[3], largest[3]));
 
         blocks[n_blocks] = (uint32_t)(at - first);
         n_blocks += larger(low, high) >= thresholds[at];

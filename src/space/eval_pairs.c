@@ -29,8 +29,8 @@ static bool append(pairs *p, double score, double similarity)
     bool ok = wte__grow(&scores, &p->scores_capacity, p->n + 1, sizeof *p->scores);
 
     p->scores = scores;
-    ok = ok && wte__grow(&similarities, &p->similarities_capacity, p->n + 1,
-                         sizeof *p->similarities);
+    ok = ok &&
+         wte__grow(&similarities, &p->similarities_capacity, p->n + 1, sizeof *p->similarities);
     p->similarities = similarities;
     if (!ok)
         return false;
@@ -80,8 +80,8 @@ static bool split(const char *line, size_t n, const char **fields, size_t *lengt
 
 /* Use one line, or pass it over. */
 static wte_status use_line(const wte_space *space, const wte_eval_options *options,
-                           wte__folded *words, locale_t locale, const char *line, size_t n, pairs *p,
-                           wte_eval_pairs_result *result, wte_error *err)
+                           wte__folded *words, locale_t locale, const char *line, size_t n,
+                           pairs *p, wte_eval_pairs_result *result, wte_error *err)
 {
     const char *fields[3];
     size_t lengths[3];
@@ -125,10 +125,10 @@ static wte_status correlate(const pairs *p, wte_eval_pairs_result *result, wte_e
         goto done;
     }
     result->pearson = wte__pearson(p->scores, p->similarities, p->n);
-    /* two pairs always lie on a line: scipy calls that certain chance for r and undefined for rho */
-    result->pearson_p = p->n == 2 && !isnan(result->pearson)
-                            ? 1
-                            : wte__correlation_p(result->pearson, p->n);
+    /* two pairs always lie on a line: scipy calls that certain chance for r and undefined for rho
+     */
+    result->pearson_p =
+        p->n == 2 && !isnan(result->pearson) ? 1 : wte__correlation_p(result->pearson, p->n);
     wte__mid_ranks(p->scores, p->n, placed, ranks);
     wte__mid_ranks(p->similarities, p->n, placed, ranks + p->n);
     result->spearman = wte__pearson(ranks, ranks + p->n, p->n);
@@ -190,8 +190,8 @@ wte_status wte_eval_pairs(const wte_space *space, const char *path, const wte_ev
     if (status != WTE_OK)
         goto done;
     result.pairs = (uint32_t)p.n;
-    result.oov_ratio = 100.0 * result.oov /
-                       (options->dummy4unknown ? (double)p.n : (double)p.n + result.oov);
+    result.oov_ratio =
+        100.0 * result.oov / (options->dummy4unknown ? (double)p.n : (double)p.n + result.oov);
     *out = result;
 done:
     wte__free(p.similarities);

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* lapack.c - BLAS and LAPACK, loaded when they are first needed
  *
- * The libraries are not linked: an optimised BLAS takes about 5 ms to load, with threads of its own,
- * and every start of the command would pay for it, while principal components are rare. So they are
- * loaded by name at the first use and stay loaded. LAPACKE brings BLAS along, as it depends on it.
+ * The libraries are not linked: an optimised BLAS takes about 5 ms to load, with threads of its
+ * own, and every start of the command would pay for it, while principal components are rare. So
+ * they are loaded by name at the first use and stay loaded. LAPACKE brings BLAS along, as it
+ * depends on it.
  *
  * Threads inside BLAS split sums differently by their number, so they are turned off where that can
  * be done (OpenBLAS); the callers run several single-threaded updates at once instead, in a fixed
  * division of the work.
  *
- * Source: LAPACK's dsyevr (Dhillon and Parlett 2004), called through LAPACKE with 32-bit integers. */
+ * Source: LAPACK's dsyevr (Dhillon and Parlett 2004), called through LAPACKE with 32-bit integers.
+ */
 #include "space/lapack.h"
 #include <dlfcn.h>
 #include <limits.h>

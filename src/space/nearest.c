@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* nearest.c - exact nearest neighbours
  *
- * With 8-bit codes a search is one pass over a quarter of the bytes. Every row gets an interval that
- * holds its score (bounds.c). Each thread keeps the k best lower ends that it has seen: the k-th of
- * them, t, is a score that k rows reach for certain, so a row whose upper end is below t is out. The
- * others are noted as candidates. t only rises, so when all threads are done their lower ends are
- * merged, the candidates filtered once more by the common t, and what is left, usually some tens to
- * some thousands of rows, gets its float32 score, from the same function as in a full scan. Nothing
- * can be lost, and the answer is the same to the last bit.
+ * With 8-bit codes a search is one pass over a quarter of the bytes. Every row gets an interval
+ * that holds its score (bounds.c). Each thread keeps the k best lower ends that it has seen: the
+ * k-th of them, t, is a score that k rows reach for certain, so a row whose upper end is below t is
+ * out. The others are noted as candidates. t only rises, so when all threads are done their lower
+ * ends are merged, the candidates filtered once more by the common t, and what is left, usually
+ * some tens to some thousands of rows, gets its float32 score, from the same function as in a full
+ * scan. Nothing can be lost, and the answer is the same to the last bit.
  *
  * In a space where the codes cannot tell rows apart (many rows within the codes' error of each
  * other) the candidates grow too many. Beyond an eighth of the rows reading them one by one costs
  * more than a scan, so the search then starts over with the rows themselves.
  *
- * Up to WTE__GROUP queries share one pass: the codes of a block stay in the second-level cache while
- * each query meets them. Scratch memory is allocated once per call. */
+ * Up to WTE__GROUP queries share one pass: the codes of a block stay in the second-level cache
+ * while each query meets them. Scratch memory is allocated once per call. */
 #include "wte/nearest.h"
 #include <math.h>
 #include "space/geometry.h"
@@ -29,11 +29,11 @@ typedef struct candidate {
 
 /* What one thread has found for one query. */
 typedef struct finding {
-    wte__topk lower;   /* the k best lower ends */
-    float threshold;   /* the k-th of them */
-    candidate *list;   /* [capacity] rows that could be among the k best */
+    wte__topk lower; /* the k best lower ends */
+    float threshold; /* the k-th of them */
+    candidate *list; /* [capacity] rows that could be among the k best */
     size_t n;
-    bool overflow;     /* there were more */
+    bool overflow; /* there were more */
 } finding;
 
 typedef struct code_scan {
@@ -262,7 +262,8 @@ static wte_status answer_group(group *g, const float *queries, const wte_search_
     return status;
 }
 
-static void write_answer(const wte__topk *found, wte_metric metric, wte_neighbor *out, size_t *out_n)
+static void write_answer(const wte__topk *found, wte_metric metric, wte_neighbor *out,
+                         size_t *out_n)
 {
     for (size_t i = 0; i < found->n; i++) {
         float score = found->items[i].score;

@@ -253,9 +253,12 @@ static wte_status unpack(opening *o, wte_error *err)
         status = wte__fail(err, WTE_E_CANCELLED, "%s: cancelled", o->path);
     if (status == WTE_OK)
         status = wte__map_fd(&o->unpacked, fd, o->path, err);
-    close(fd);
-    if (status != WTE_OK)
+    if (status != WTE_OK) {
+        close(fd);
         return status;
+    }
+    close(o->source.fd);
+    o->source.fd = fd;
     if (extra)
         snprintf(o->note, sizeof o->note, "%llu bytes that are no gzip follow the packed data",
                  (unsigned long long)extra);
@@ -403,18 +406,25 @@ wte_status wte_space_open(const char *path, const wte_open_options *options, wte
 {
     static const wte_open_options defaults = WTE_OPEN_DEFAULTS;
     opening o = {.path = path, .options = options ? options : &defaults};
-    wte_status status = wte__map_open(&o.file, path, err);
+    wte_status status;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not make us wait */
 
-    if (status != WTE_OK)
+    if (fd < 0)
+        return wte__fail_errno(err, "%s", path);
+    status = wte__map_fd(&o.file, fd, path, err);
+    if (status != WTE_OK) {
+        close(fd);
         return status;
+    }
     name_of(path, o.name, sizeof o.name);
-    o.source = (wte__source){.data = o.file.data, .size = o.file.size, .path = path};
+    o.source = (wte__source){.data = o.file.data, .size = o.file.size, .fd = fd, .path = path};
     status = wte__sniff(o.source.data, o.source.size, path, &o.source.sniffed, err);
     if (status == WTE_OK)
         status = o.source.sniffed.kind == WTE__SAFETENSORS ? open_layout(&o, out, err)
                                                            : open_vectors(&o, out, err);
     wte__map_close(&o.file);
     wte__map_close(&o.unpacked);
+    close(o.source.fd);
     wte__free(o.canonical);
     wte__free(o.folder);
     wte__free(o.index_path);

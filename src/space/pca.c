@@ -2,12 +2,12 @@
 /* pca.c - principal components
  *
  * The covariance of the rows is summed in float64, then LAPACK finds its first eigenvectors. With
- * the mean taken away first that is as exact as the singular value decomposition for every component
- * that is worth having (relative error about 1e-16 times the ratio of the largest to its variance),
- * and needs memory for dim x dim numbers instead of all rows.
+ * the mean taken away first that is as exact as the singular value decomposition for every
+ * component that is worth having (relative error about 1e-16 times the ratio of the largest to its
+ * variance), and needs memory for dim x dim numbers instead of all rows.
  *
- * Rows are dealt out in stripes: stripe s takes the chunks s, s + n_stripes, ... and sums them into a
- * matrix of its own; the stripes are added up in order at the end. Their number follows from the
+ * Rows are dealt out in stripes: stripe s takes the chunks s, s + n_stripes, ... and sums them into
+ * a matrix of its own; the stripes are added up in order at the end. Their number follows from the
  * shape alone, so the sums, and every bit of the result, are the same for any number of threads.
  *
  * An eigenvector's sign is arbitrary. Here the entry of largest size is positive, the first of them
@@ -25,10 +25,10 @@ typedef struct striped {
     const wte__sample *sample;
     const double *mean; /* NULL while it is being computed */
     size_t n_stripes, n_chunks, size;
-    double *sums;       /* [n_stripes, size]: dim, or dim * dim */
-    size_t *n_used;     /* [n_stripes] */
-    float *scratch;     /* [n_stripes, dim] */
-    double *chunks;     /* [n_stripes, CHUNK, dim] */
+    double *sums;   /* [n_stripes, size]: dim, or dim * dim */
+    size_t *n_used; /* [n_stripes] */
+    float *scratch; /* [n_stripes, dim] */
+    double *chunks; /* [n_stripes, CHUNK, dim] */
 } striped;
 
 bool wte__centred_row(const wte__rows *rows, size_t row, const double *mean, float *scratch,

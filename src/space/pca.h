@@ -14,11 +14,11 @@ typedef struct wte__sample {
 } wte__sample;
 
 typedef struct wte__components {
-    size_t n_used;     /* finite rows */
-    double *mean;      /* [dim] */
-    double *vectors;   /* [d, dim], NULL where only the mean was wanted */
-    double *variance;  /* [d] */
-    double total;      /* variance of all dimensions together */
+    size_t n_used;    /* finite rows */
+    double *mean;     /* [dim] */
+    double *vectors;  /* [d, dim], NULL where only the mean was wanted */
+    double *variance; /* [d] */
+    double total;     /* variance of all dimensions together */
 } wte__components;
 
 /** Widen a row to float64 less a mean (or NULL); false if it is not finite.

@@ -6,22 +6,39 @@
  * computes what its block needs. Walking touches one cache line a row, computing all of them, so
  * the lock is held for a small part of the time.
  *
+ * The rows are read from the mapping where a search will read them there anyway. While an index is
+ * made, searches will read its codes instead, and mapping each of a million pages only to unmap it
+ * again costs more than copying it: there the file is read in pieces, each thread its own, and the
+ * walk goes from piece to piece in their order. Whatever does not fit that (a word longer than
+ * LONGEST_WORD, a file that ends early) sends everything back to the mapping, which tells it all.
+ *
  * Text: the file is cut at the newlines nearest to every 2 MiB. A first pass counts the lines of
  * each piece, so that each knows the number of its first row; the second parses the pieces in any
  * order. Words are kept by piece until all are there, because where they go depends on the lengths
  * of all words before. */
 #include "space/read.h"
+#include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "format/text.h"
 
-enum { TEXT_PIECE = 2 << 20 };
+enum { TEXT_PIECE = 2 << 20, LONGEST_WORD = 4096 };
 
 /* ---- binary ----------------------------------------------------------------------------- */
 
 typedef struct binary {
     wte__build b;
+    const wte__source *source;
     wte__walker walker;
     uint64_t words_size;
+
+    /* for reading in pieces */
+    uint64_t start;
+    size_t piece_size, buffer_size;
+    unsigned char *buffers; /* [n_threads, buffer_size] */
+    size_t next_piece;      /* whose turn it is to walk */
+    pthread_cond_t turn;
+    bool unfit; /* has to be read from the mapping */
 } binary;
 
 static wte_status gather_words(const unsigned char *data, wte__scratch *s, uint32_t n,
@@ -29,7 +46,7 @@ static wte_status gather_words(const unsigned char *data, wte__scratch *s, uint3
 {
     char *p;
 
-    if (!wte__grow((void **)&s->words, &s->words_capacity, total, 1))
+    if (!wte__grow((void **)&s->words, &s->words_capacity, total + 1, 1))
         return wte__fail(err, WTE_E_NOMEM, "no memory for %llu bytes of words",
                          (unsigned long long)total);
     p = s->words;
@@ -39,6 +56,32 @@ static wte_status gather_words(const unsigned char *data, wte__scratch *s, uint3
         p += s->word_len[i];
     }
     return WTE_OK;
+}
+
+/* Compute what a block of rows needs; `data` holds byte `base` of the file and what follows. */
+static void take_block(binary *r, unsigned worker, uint32_t first, uint32_t n, uint64_t begin,
+                       uint64_t total, const unsigned char *data, uint64_t base)
+{
+    wte__build *b = &r->b;
+    wte__scratch *s = &b->scratch[worker];
+    wte_error err;
+
+    if (gather_words(data, s, n, total, &err) != WTE_OK) {
+        wte__build_fail(b, first, &err);
+        return;
+    }
+    wte__build_words(b, worker, first, n, s->words, s->word_len, begin);
+    wte__build_numbers(b, worker, first, n, data, s->numbers, base);
+    wte__progress_add(&b->progress, n, worker);
+}
+
+static uint64_t sum_lengths(const uint32_t *word_len, uint32_t n)
+{
+    uint64_t total = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        total += word_len[i];
+    return total;
 }
 
 static void read_block(void *ctx, size_t block, unsigned worker)
@@ -60,20 +103,106 @@ static void read_block(void *ctx, size_t block, unsigned worker)
     first = r->walker.row;
     begin = r->words_size;
     status = wte__walk(&r->walker, b->block_rows, s->numbers, s->word_len, &n, &err);
-    for (uint32_t i = 0; i < n; i++)
-        total += s->word_len[i];
+    if (status == WTE_OK)
+        total = sum_lengths(s->word_len, n);
     r->words_size += total;
     pthread_mutex_unlock(&b->lock);
 
     if (status == WTE_OK)
-        status = gather_words(r->walker.data, s, n, total, &err);
-    if (status != WTE_OK) {
+        take_block(r, worker, first, n, begin, total, r->walker.data, 0);
+    else
         wte__build_fail(b, first, &err);
-        return;
+}
+
+/* Read all of n bytes; false at an error or an early end. */
+static bool read_all(int fd, void *out, size_t n, uint64_t at)
+{
+    char *p = out;
+
+    while (n) {
+        ssize_t got = pread(fd, p, n, (off_t)at);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return false;
+        p += got;
+        n -= (size_t)got;
+        at += (uint64_t)got;
     }
-    wte__build_words(b, worker, first, n, s->words, s->word_len, begin);
-    wte__build_numbers(b, worker, first, n, r->walker.data, s->numbers);
-    wte__progress_add(&b->progress, n, worker);
+    return true;
+}
+
+/* The rows that begin in one piece of the file. Pieces are claimed in ascending order, so the
+ * thread that must walk before this one is at work and the wait ends. */
+static void read_piece(void *ctx, size_t piece, unsigned worker)
+{
+    binary *r = ctx;
+    wte__build *b = &r->b;
+    wte__scratch *s = &b->scratch[worker];
+    unsigned char *buffer = r->buffers + worker * r->buffer_size;
+    const uint64_t base = r->start + piece * r->piece_size;
+    const uint64_t left = r->source->size - base;
+    const size_t size = left < r->buffer_size ? (size_t)left : r->buffer_size;
+    bool good = read_all(r->source->fd, buffer, size, base);
+    uint64_t begin = 0, total = 0;
+    uint32_t first = 0, n = 0;
+
+    pthread_mutex_lock(&b->lock);
+    while (r->next_piece != piece)
+        pthread_cond_wait(&r->turn, &b->lock);
+    if (good && !r->unfit && !b->stopped && !b->progress.cancelled) {
+        wte__walker w = r->walker; /* in places of the buffer */
+
+        w.data = buffer;
+        w.size = size;
+        w.place -= base;
+        w.stop = r->piece_size;
+        first = w.row;
+        begin = r->words_size;
+        if (wte__walk(&w, b->block_rows, s->numbers, s->word_len, &n, NULL) == WTE_OK) {
+            total = sum_lengths(s->word_len, n);
+            r->words_size += total;
+            r->walker.place = w.place + base;
+            r->walker.row = w.row;
+            r->walker.guess = w.guess;
+        } else {
+            r->unfit = true;
+        }
+    } else if (!good) {
+        r->unfit = true;
+    }
+    r->next_piece++;
+    pthread_cond_broadcast(&r->turn);
+    pthread_mutex_unlock(&b->lock);
+    if (n) /* a failed walk leaves it at 0 */
+        take_block(r, worker, first, n, begin, total, buffer, base);
+}
+
+/* Go through the file in pieces; true if all rows were there and fit. */
+static bool read_pieces(binary *r)
+{
+    wte__build *b = &r->b;
+    const wte__walker at_start = r->walker;
+    size_t n_pieces;
+
+    r->start = r->walker.place;
+    r->piece_size = (size_t)b->block_rows * (1 + r->walker.row_bytes); /* no more rows fit in */
+    r->buffer_size = r->piece_size + r->walker.row_bytes + LONGEST_WORD;
+    r->buffers = wte__alloc_aligned(b->n_threads, r->buffer_size);
+    if (!r->buffers)
+        return false;
+    n_pieces = (r->source->size - r->start + r->piece_size - 1) / r->piece_size;
+    pthread_cond_init(&r->turn, NULL);
+    wte__parallel(n_pieces, b->n_threads, read_piece, r);
+    pthread_cond_destroy(&r->turn);
+    wte__free(r->buffers);
+    if (!r->unfit && (b->stopped || b->progress.cancelled || r->walker.row == r->walker.n_rows))
+        return true;
+    r->walker = at_start;
+    r->words_size = 0;
+    b->progress.done = 0;
+    return false;
 }
 
 static wte_status read_binary(const wte__source *source, wte__outfile *file, uint64_t data_start,
@@ -85,7 +214,7 @@ static wte_status read_binary(const wte__source *source, wte__outfile *file, uin
     const unsigned keep =
         file ? WTE__KEEP_CODES | (source->temporary ? WTE__KEEP_ROWS : WTE__KEEP_OFFSETS)
              : WTE__KEEP_OFFSETS;
-    binary r = {.words_size = 0};
+    binary r = {.source = source};
     size_t place;
     wte_status status;
 
@@ -96,7 +225,8 @@ static wte_status read_binary(const wte__source *source, wte__outfile *file, uin
     if (status == WTE_OK) {
         size_t n_blocks = ((size_t)s->n_rows + r.b.block_rows - 1) / r.b.block_rows;
 
-        wte__parallel(n_blocks, r.b.n_threads, read_block, &r);
+        if (!file || !read_pieces(&r))
+            wte__parallel(n_blocks, r.b.n_threads, read_block, &r);
         status = wte__build_finish(&r.b, r.words_size, source->data, space, err);
         *layout = r.b.layout;
     }
@@ -193,7 +323,7 @@ static wte_status number_rows(text *t, uint32_t *n_rows, char *note, size_t size
 
 static bool keep_word(piece *p, size_t *capacity, uint32_t row, const char *word, size_t len)
 {
-    if (len > UINT32_MAX || !wte__grow((void **)&p->words, capacity, p->words_size + len, 1))
+    if (len > UINT32_MAX || !wte__grow((void **)&p->words, capacity, p->words_size + len + 1, 1))
         return false;
     if (len)
         memcpy(p->words + p->words_size, word, len);
@@ -248,7 +378,7 @@ static void parse_piece(void *ctx, size_t i, unsigned worker)
                 goto nomem;
             line = newline ? newline + 1 : piece_end;
         }
-        wte__build_numbers(b, worker, first, n, rows, NULL);
+        wte__build_numbers(b, worker, first, n, rows, NULL, 0);
         done += n;
         if (wte__progress_add(&b->progress, n, worker))
             return;

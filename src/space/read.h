@@ -9,6 +9,7 @@
 typedef struct wte__source {
     const unsigned char *data;
     size_t size;
+    int fd;           /* the same bytes, to be read instead of mapped */
     const char *path; /* for messages */
     wte__sniffed sniffed;
     bool temporary; /* an unpacked file that is gone after the open: its rows have to be kept */

@@ -199,7 +199,7 @@ static void copy_block(void *ctx, size_t block, unsigned worker)
     }
     wte__build_words(b, worker, first, n, s->words, s->word_len,
                      c->space->word_offsets[first] - c->space->word_offsets[0]);
-    wte__build_numbers(b, worker, first, n, rows->base, s->numbers);
+    wte__build_numbers(b, worker, first, n, rows->base, s->numbers, 0);
     wte__progress_add(&b->progress, n, worker);
 }
 

@@ -2,9 +2,9 @@
 /* search.c - scores, and the scan that gives every row one
  *
  * A scan reads the rows once, in blocks that threads take in turn, and scores each row for all
- * queries of a group while it is in the cache. Each thread keeps the k best of what it saw in a heap
- * per query; the heaps are merged at the end. The order of results is total (score, then id), so
- * which thread saw which row does not matter.
+ * queries of a group while it is in the cache. Each thread keeps the k best of what it saw in a
+ * heap per query; the heaps are merged at the end. The order of results is total (score, then id),
+ * so which thread saw which row does not matter.
  *
  * The score of a cosine is dot / norm with a query of length 1, in float32, as gensim computes it.
  * Distances are ranked by the number that is shown, after the square root, so that two rows that

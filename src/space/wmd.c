@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* wmd.c - Word Mover's Distance
  *
- * Two documents are bags of words. One unit of mass lies evenly on the words of the first and has to
- * be moved to where the words of the second are; moving mass m from word i to word j costs m times
- * their Euclidean distance. The cheapest plan is a transportation problem.
+ * Two documents are bags of words. One unit of mass lies evenly on the words of the first and has
+ * to be moved to where the words of the second are; moving mass m from word i to word j costs m
+ * times their Euclidean distance. The cheapest plan is a transportation problem.
  *
- * It is solved exactly by successive shortest paths with potentials (Ahuja, Magnanti and Orlin 1993,
- * chapter 9; the dense form is Jonker and Volgenant's): from each word of the first document that
- * still has mass, Dijkstra's algorithm finds the cheapest way to a word of the second that still
- * lacks some, perhaps by way of moves already planned, which it then partly takes back. Masses are
- * integers, repetitions times the other document's length, so nothing is left over by rounding and
- * the loop ends. Words in both documents keep what they have in common: distance is a metric, so
- * that is never worse.
+ * It is solved exactly by successive shortest paths with potentials (Ahuja, Magnanti and Orlin
+ * 1993, chapter 9; the dense form is Jonker and Volgenant's): from each word of the first document
+ * that still has mass, Dijkstra's algorithm finds the cheapest way to a word of the second that
+ * still lacks some, perhaps by way of moves already planned, which it then partly takes back.
+ * Masses are integers, repetitions times the other document's length, so nothing is left over by
+ * rounding and the loop ends. Words in both documents keep what they have in common: distance is a
+ * metric, so that is never worse.
  *
- * Source: Kusner et al. 2015. gensim solves it through pyemd, whose costs are rounded to six digits;
- * and it calls the distance infinite where all words lie on one point, which is 0 here. */
+ * Source: Kusner et al. 2015. gensim solves it through pyemd, whose costs are rounded to six
+ * digits; and it calls the distance infinite where all words lie on one point, which is 0 here. */
 #include <math.h>
 #include <stdlib.h>
 #include "space/geometry.h"
@@ -115,7 +115,8 @@ static size_t nearest_sink(const transport *t)
     return best;
 }
 
-/* Find the cheapest way from `start` to a sink that lacks mass, and make it free of reduced cost. */
+/* Find the cheapest way from `start` to a sink that lacks mass, and make it free of reduced cost.
+ */
 static size_t find_path(transport *t, size_t start)
 {
     size_t sink;
@@ -270,7 +271,8 @@ wte_status wte_word_movers_distance(const wte_space *space, const uint32_t *a, s
     *out = total / (double)mass_product;
 done:
     if (status == WTE_E_NOMEM)
-        wte__fail(err, WTE_E_NOMEM, "no memory to compare documents of %zu and %zu words", n_a, n_b);
+        wte__fail(err, WTE_E_NOMEM, "no memory to compare documents of %zu and %zu words", n_a,
+                  n_b);
     wte__free(t.sink_done);
     wte__free(t.source_done);
     wte__free(t.via_sink);

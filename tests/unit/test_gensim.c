@@ -292,9 +292,9 @@ static void check_wmdistance(const wte_space *space, const json_t *row)
 
     add_words(space, &a, json_array_get(json_object_get(row, "args"), 0), 1);
     add_words(space, &b, json_array_get(json_object_get(row, "args"), 1), 1);
-    assert_int_equal(wte_word_movers_distance(space, a.ids, a.n, b.ids, b.n, !json_is_false(norm),
-                                              &got, NULL),
-                     WTE_OK);
+    assert_int_equal(
+        wte_word_movers_distance(space, a.ids, a.n, b.ids, b.n, !json_is_false(norm), &got, NULL),
+        WTE_OK);
     if (json_is_string(want))
         assert_true(isinf(got));
     else /* pyemd rounds each cost to a millionth of the largest */
@@ -426,8 +426,8 @@ static void check_pairs(const wte_space *space, const json_t *row, const char *p
     assert_float_equal(got.pearson_p, json_number_value(json_array_get(pearson, 1)), 1e-6);
     assert_float_equal(got.spearman, json_number_value(json_array_get(spearman, 0)), 1e-6);
     assert_float_equal(got.spearman_p, json_number_value(json_array_get(spearman, 1)), 1e-6);
-    assert_float_equal(got.oov_ratio,
-                       json_number_value(json_object_get(row, "oov_ratio_percent")), 1e-9);
+    assert_float_equal(got.oov_ratio, json_number_value(json_object_get(row, "oov_ratio_percent")),
+                       1e-9);
 }
 
 static void check_evaluation(const wte_space *space, const json_t *row, const char *path)
@@ -507,7 +507,8 @@ static void evaluations_count_as_gensims(void **state)
 
 static test_space small_space(const json_t *root)
 {
-    const json_t *list = json_object_get(root, "words"), *vectors = json_object_get(root, "vectors");
+    const json_t *list = json_object_get(root, "words"),
+                 *vectors = json_object_get(root, "vectors");
     size_t n = json_array_size(list), dim = json_array_size(json_array_get(vectors, 0)), used = 0;
     test_space t = {0};
 

@@ -108,7 +108,15 @@ static void bad_queries_are_refused(void **state)
 
 /* ---- codes against a full scan ----------------------------------------------------------- */
 
-enum hostility { NORMAL, HUGE_DIMENSION, MIXED_LENGTHS, DUPLICATES, NEARLY_EQUAL, EXTREME, N_HOSTILE };
+enum hostility {
+    NORMAL,
+    HUGE_DIMENSION,
+    MIXED_LENGTHS,
+    DUPLICATES,
+    NEARLY_EQUAL,
+    EXTREME,
+    N_HOSTILE
+};
 
 static void make_row(enum hostility h, float *row, size_t dim, uint64_t *seed, const float *first)
 {
@@ -230,7 +238,10 @@ static void codes_lose_nothing(void **state)
             for (int metric = WTE_COSINE; metric <= WTE_EUCLIDEAN; metric++)
                 for (int variant = 0; variant < 4; variant++) {
                     options.metric = (wte_metric)metric;
-                    options.k = variant == 0 ? 1 : variant == 1 ? 10 : variant == 2 ? n / 9 + 1 : n + 5;
+                    options.k = variant == 0   ? 1
+                                : variant == 1 ? 10
+                                : variant == 2 ? n / 9 + 1
+                                               : n + 5;
                     options.exclude = exclude;
                     options.n_exclude = variant == 1 ? 30 : 0;
                     options.first_row = variant == 1 ? n / 7 : 0;
@@ -391,8 +402,8 @@ static void cosmul_multiplies_shifted_cosines(void **state)
     size_t n = 0;
     (void)state;
 
-    assert_int_equal(
-        wte_nearest_cosmul(t.space, positive, 1, negative, 1, &options, got, &n, NULL), WTE_OK);
+    assert_int_equal(wte_nearest_cosmul(t.space, positive, 1, negative, 1, &options, got, &n, NULL),
+                     WTE_OK);
     assert_int_equal(n, 5);
     /* row 0: (1 + 1)/2 / ((1 + 0)/2); row 2: both factors (1 + sqrt(1/2))/2 */
     assert_int_equal(got[0].id, 0);
@@ -411,8 +422,8 @@ static void cosmul_multiplies_shifted_cosines(void **state)
 static void analogy_gives_both_answers_and_the_words_own_ranks(void **state)
 {
     /* man 0, king 1, woman 2, queen 3, and two others */
-    static const float rows[6][3] = {{1, 0, 0}, {1, 0, 1}, {0.8f, 0.6f, 0}, {0.8f, 0.6f, 0.7f},
-                                     {0, 0, -1}, {0, -1, 0}};
+    static const float rows[6][3] = {{1, 0, 0},          {1, 0, 1},  {0.8f, 0.6f, 0},
+                                     {0.8f, 0.6f, 0.7f}, {0, 0, -1}, {0, -1, 0}};
     test_space t = test_space_of(rows[0], 6, 3);
     (void)state;
 
@@ -423,8 +434,8 @@ static void analogy_gives_both_answers_and_the_words_own_ranks(void **state)
         uint64_t ranks[3];
 
         options.k = 2;
-        assert_int_equal(wte_analogy(t.space, 0, 1, 2, (wte_analogy_method)method, &options, without,
-                                     &n_without, with, &n_with, ranks, NULL),
+        assert_int_equal(wte_analogy(t.space, 0, 1, 2, (wte_analogy_method)method, &options,
+                                     without, &n_without, with, &n_with, ranks, NULL),
                          WTE_OK);
         assert_int_equal(n_without, 2);
         assert_int_equal(n_with, 2);
@@ -540,7 +551,8 @@ static void gpt2_neighbours_and_analogies_as_the_reference(void **state)
             if (!want)
                 continue;
             options.k = json_array_size(want);
-            /* the reference computes ids[0] - ids[1] + ids[2]: ids[1] is to ids[0] as ids[2] is to */
+            /* the reference computes ids[0] - ids[1] + ids[2]: ids[1] is to ids[0] as ids[2] is to
+             */
             assert_int_equal(
                 wte_analogy(t.space, (uint32_t)json_integer_value(json_array_get(ids, 1)),
                             (uint32_t)json_integer_value(json_array_get(ids, 0)),
@@ -611,11 +623,11 @@ static void every_allocation_may_fail(void **state)
             if (what == 0)
                 status = wte_nearest(t.space, plane[0], 1, &options, got, &n, NULL, NULL);
             else if (what == 1)
-                status = wte_analogy(t.space, 0, 1, 2, WTE_ANALOGY_MUL, &options, got, &n, NULL, NULL,
-                                     ranks, NULL);
+                status = wte_analogy(t.space, 0, 1, 2, WTE_ANALOGY_MUL, &options, got, &n, NULL,
+                                     NULL, ranks, NULL);
             else
-                status = wte_analogy(t.space, 0, 1, 2, WTE_ANALOGY_ADD, &options, got, &n, NULL, NULL,
-                                     ranks, NULL);
+                status = wte_analogy(t.space, 0, 1, 2, WTE_ANALOGY_ADD, &options, got, &n, NULL,
+                                     NULL, ranks, NULL);
             assert_true(status == WTE_OK || status == WTE_E_NOMEM);
         }
         wte__fail_alloc(-1);

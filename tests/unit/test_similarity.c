@@ -106,7 +106,8 @@ static void matrix_holds_every_pair_twice(void **state)
     float got[16];
 
     for (int metric = WTE_COSINE; metric <= WTE_CITYBLOCK; metric++) {
-        assert_int_equal(wte_matrix(space_of(state), ids, 4, (wte_metric)metric, got, NULL), WTE_OK);
+        assert_int_equal(wte_matrix(space_of(state), ids, 4, (wte_metric)metric, got, NULL),
+                         WTE_OK);
         for (size_t i = 0; i < 4; i++)
             for (size_t j = 0; j < 4; j++) {
                 float want = 0;

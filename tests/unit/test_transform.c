@@ -2,7 +2,19 @@
 /* test_transform.c - wte/transform.h by hand, against its definitions, and against scikit-learn */
 #include <jansson.h>
 #include "spaces.h"
+#include "space/lapack.h"
 #include "wte/transform.h"
+
+/* Skip where LAPACK is not installed: principal components are an option. */
+static void need_lapack(void)
+{
+    wte_error err = {0};
+
+    if (wte__lapack_load(&err) != WTE_OK) {
+        print_message("skipped: %s\n", err.message);
+        skip();
+    }
+}
 
 static void lists_are_read(void **state)
 {
@@ -22,9 +34,10 @@ static void lists_are_read(void **state)
 
 static void bad_lists_are_refused_and_say_what_is_allowed(void **state)
 {
-    static const char *const bad[] = {"",       "centre",  "center,", ",unit",   "abtt", "abtt:",
-                                      "abtt:0", "pca:-1",  "pca:x",   "unit:3",  " unit", "pca:1 ",
-                                      "PCA:2",  "abtt:3:4", "pca:99999999999999999999999"};
+    static const char *const bad[] = {
+        "",      "centre", "center,", ",unit",    "abtt",
+        "abtt:", "abtt:0", "pca:-1",  "pca:x",    "unit:3",
+        " unit", "pca:1 ", "PCA:2",   "abtt:3:4", "pca:99999999999999999999999"};
     wte_transform got[4];
     wte_error err = {0};
     size_t n = 77;
@@ -101,6 +114,7 @@ static void components_of_an_ellipse_by_hand(void **state)
     wte_space *got;
     (void)state;
 
+    need_lapack();
     got = transformed(t.space, "pca:2");
     expect_row(got, 0, (const float[]){6 * r, 0});
     expect_row(got, 1, (const float[]){-6 * r, 0});
@@ -119,9 +133,9 @@ static void components_of_an_ellipse_by_hand(void **state)
         float points[4], components[2], mean[2];
         double variance, ratio;
 
-        assert_int_equal(wte_space_pca(t.space, ids, 4, 1, points, components, mean, &variance,
-                                       &ratio, NULL),
-                         WTE_OK);
+        assert_int_equal(
+            wte_space_pca(t.space, ids, 4, 1, points, components, mean, &variance, &ratio, NULL),
+            WTE_OK);
         assert_float_equal(mean[1], 10, 1e-6);
         assert_float_equal(components[0], r, 1e-6);
         assert_float_equal(components[1], r, 1e-6);
@@ -136,10 +150,12 @@ static void rows_that_are_not_finite_become_nan_coordinates(void **state)
 {
     static const float rows[5][2] = {{13, 13}, {7, 7}, {NAN, 1}, {11, 9}, {9, 11}};
     test_space t = test_space_of(rows[0], 5, 2);
-    wte_space *got = transformed(t.space, "pca:1");
+    wte_space *got;
     float points[5];
     (void)state;
 
+    need_lapack();
+    got = transformed(t.space, "pca:1");
     expect_row(got, 0, (const float[]){6 * 0.70710678f});
     expect_row(got, 2, (const float[]){NAN});
     assert_int_equal(wte_space_pca(t.space, NULL, 0, 1, points, NULL, NULL, NULL, NULL, NULL),
@@ -166,9 +182,9 @@ static void too_many_components_are_refused(void **state)
     assert_int_equal(
         wte_space_transform(t.space, &(wte_transform){WTE_ABTT, 0}, 1, NULL, &out, NULL),
         WTE_E_RANGE);
-    assert_int_equal(
-        wte_space_transform(t.space, &(wte_transform){(wte_transform_kind)12, 1}, 1, NULL, &out, NULL),
-        WTE_E_RANGE);
+    assert_int_equal(wte_space_transform(t.space, &(wte_transform){(wte_transform_kind)12, 1}, 1,
+                                         NULL, &out, NULL),
+                     WTE_E_RANGE);
     assert_null(out);
     assert_int_equal(wte_space_pca(t.space, ids, 2, 2, points, NULL, NULL, NULL, NULL, &err),
                      WTE_E_RANGE);
@@ -207,6 +223,7 @@ static void same_result_for_any_number_of_threads(void **state)
     float a[DIM], b[DIM];
     (void)state;
 
+    need_lapack();
     assert_int_equal(wte_transform_parse("center,abtt:2,unit,pca:20", transforms, 4, &n, NULL),
                      WTE_OK);
     options.n_threads = 1;
@@ -232,6 +249,7 @@ static void components_are_orthonormal_and_remove_what_they_carry(void **state)
     wte_space *rest;
     (void)state;
 
+    need_lapack();
     assert_int_equal(
         wte_space_pca(t.space, NULL, 0, D, NULL, components, NULL, variance, ratio, NULL), WTE_OK);
     for (size_t i = 0; i < D; i++)
@@ -328,6 +346,7 @@ static void components_as_scikit_learns(void **state)
     json_t *c;
     (void)state;
 
+    need_lapack();
     assert_non_null(root);
     assert_true(json_array_size(json_object_get(root, "cases")) > 0);
     json_array_foreach(json_object_get(root, "cases"), i, c)
@@ -354,6 +373,7 @@ static void a_transform_can_be_cancelled(void **state)
     wte_space *out = NULL;
     (void)state;
 
+    need_lapack();
     options.progress = stop;
     assert_int_equal(
         wte_space_transform(t.space, &(wte_transform){WTE_ABTT, 1}, 1, &options, &out, NULL),
@@ -372,6 +392,7 @@ static void every_allocation_may_fail(void **state)
     long nth = 0;
     (void)state;
 
+    need_lapack();
     assert_int_equal(wte_transform_parse("abtt:1,unit,pca:2", transforms, 3, &n, NULL), WTE_OK);
     for (; status != WTE_OK && nth < 300; nth++) {
         wte_space *out = NULL;
