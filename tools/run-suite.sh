@@ -15,7 +15,7 @@ cmake -S . -B "$dir" -DCMAKE_BUILD_TYPE="$type" -DWTE_SANITIZE="$sanitizers" >"$
     cat "$dir.log"
     exit 1
 }
-cmake --build "$dir" -j"$jobs" >>"$dir.log" 2>&1 || {
+MAKEFLAGS= cmake --build "$dir" -j"$jobs" >>"$dir.log" 2>&1 || {
     tail -n 60 "$dir.log"
     exit 1
 }

@@ -136,9 +136,10 @@ load helpers
 @test "colour on a terminal only, and never with NO_COLOR" {
     command -v script >/dev/null || skip "no script"
     esc=$'\033'
-    run script -qec "'$WTE' nearest -m '$TINY' king -k 1" /dev/null
+    unset NO_COLOR
+    TERM=xterm run script -qec "'$WTE' nearest -m '$TINY' king -k 1" /dev/null
     [[ "$output" == *"$esc["* ]]
-    NO_COLOR=1 run script -qec "'$WTE' nearest -m '$TINY' king -k 1" /dev/null
+    TERM=xterm NO_COLOR=1 run script -qec "'$WTE' nearest -m '$TINY' king -k 1" /dev/null
     [[ "$output" != *"$esc["* ]]
     TERM=dumb run script -qec "'$WTE' nearest -m '$TINY' king -k 1" /dev/null
     [[ "$output" != *"$esc["* ]]
