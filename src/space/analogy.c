@@ -55,7 +55,7 @@ static wte_status cosmul_init(wte__scorer *s, float **vectors, const wte_space *
         status = wte__unit_row(space, positive[i], *vectors + i * dim, err);
     for (size_t i = 0; i < n_negative && status == WTE_OK; i++)
         status = wte__unit_row(space, negative[i], *vectors + (n_positive + i) * dim, err);
-    *s = (wte__scorer){score_cosmul, space, *vectors, n_positive, n_negative};
+    *s = (wte__scorer){score_cosmul, space, *vectors, n_positive, n_negative, NULL};
     return status;
 }
 

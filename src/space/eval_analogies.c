@@ -234,7 +234,8 @@ static wte_status sort_questions(exam *e, wte_error *err)
             e->questions[i].words[j] = number[row] - 1;
         }
     wte__free(number);
-    qsort(e->questions, e->n, sizeof *e->questions, compare_questions);
+    if (e->n > 0)
+        qsort(e->questions, e->n, sizeof *e->questions, compare_questions);
     for (size_t i = 0; i < e->n; i++) {
         const question *q = &e->questions[i];
         pair *last = e->n_pairs ? &e->pairs[e->n_pairs - 1] : NULL;

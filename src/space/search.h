@@ -17,6 +17,7 @@ struct wte__scorer {
     const wte_space *space;
     const float *vectors; /* [n_positive + n_negative, dim] */
     size_t n_positive, n_negative;
+    float (*dot)(const float *x, const float *y, size_t n); /* for rows of float32 */
 };
 
 /** Prepare a query for a metric.
