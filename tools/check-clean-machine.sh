@@ -24,7 +24,7 @@ mirror=${MIRROR:-$(sed -n -E 's/^deb (\[[^]]*\] )?([^ ]+) bookworm .*/\2/p; s/^U
 [ -n "$mirror" ] || { echo "check-clean-machine: name a mirror in MIRROR" >&2 && exit 1; }
 
 finish() {
-    for mount in proc sys dev; do
+    for mount in proc sys dev/pts dev; do
         umount "$root/$mount" 2>/dev/null || true
     done
     [ -n "$keep" ] || rm -rf --one-file-system "$root"
@@ -38,6 +38,7 @@ rm -f "$root.log"
 mount -t proc proc "$root/proc"
 mount -t sysfs sysfs "$root/sys"
 mount --bind /dev "$root/dev"
+mount --bind /dev/pts "$root/dev/pts"
 # How this machine reaches the mirror (proxies, certificates) is the machine's affair, not ours.
 cp /etc/resolv.conf "$root/etc/resolv.conf" 2>/dev/null || true
 cp -r /etc/apt/apt.conf.d/. "$root/etc/apt/apt.conf.d/"

@@ -134,7 +134,7 @@ load helpers
 }
 
 @test "colour on a terminal only, and never with NO_COLOR" {
-    command -v script >/dev/null || skip "no script"
+    script -qec true /dev/null >/dev/null 2>&1 || skip "no script, or no terminal to be had"
     esc=$'\033'
     unset NO_COLOR
     TERM=xterm run script -qec "'$WTE' nearest -m '$TINY' king -k 1" /dev/null
