@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/* gpt2_scan.c - GPT-2's pre-tokeniser, with masks of 64 bits in place of a regular expression
+ *
+ * Every byte of a block gets a class: letter, number, white space or other, all bytes of a
+ * character that of the character. One bit a byte makes four masks, and the pattern becomes a few
+ * operations on them. A pre-token begins at a byte
+ *
+ *   whose class differs from the one before it,
+ *   unless the byte before is a blank (U+0020) and this one is not white space: ' ?' took the
+ *   blank in;
+ *   and also at the last white space of a run that something else follows: '\s+(?!\S)' takes the
+ *   run but for its last character, which is left for ' ?' if it is a blank and to '\s+' if not.
+ *   A run at the end of the text stays whole.
+ *
+ * Contractions come first in the pattern, but only where the apostrophe begins a pre-token: then
+ * the letter after it does not, and what follows the contraction does. These are rare, and done one
+ * by one.
+ *
+ * ASCII is classified 16 bytes at a time; characters above it are decoded one by one and their
+ * bits put in. A block ends before a character that it would cut. Ill-formed bytes count as U+FFFD,
+ * which is in class other.
+ *
+ * A version that classified into a byte array first, or ran a state machine over each byte, would
+ * be simpler and several times slower. */
+#include "token/gpt2_scan.h"
+#include "token/unicode.h"
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+typedef struct masks {
+    uint64_t letter, number, space, blank, quote, high;
+} masks;
+
+#if defined(__SSE2__)
+static void classify(const char *p, masks *m)
+{
+    memset(m, 0, sizeof *m);
+    for (int k = 0; k < 64; k += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + k));
+        __m128i letter = _mm_sub_epi8(_mm_or_si128(v, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
+        __m128i number = _mm_sub_epi8(v, _mm_set1_epi8('0'));
+        __m128i space = _mm_sub_epi8(v, _mm_set1_epi8('\t'));
+        __m128i blank = _mm_cmpeq_epi8(v, _mm_set1_epi8(' '));
+        __m128i quote = _mm_cmpeq_epi8(v, _mm_set1_epi8('\''));
+
+        letter = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(25)), letter);
+        number = _mm_cmpeq_epi8(_mm_min_epu8(number, _mm_set1_epi8(9)), number);
+        space = _mm_cmpeq_epi8(_mm_min_epu8(space, _mm_set1_epi8(4)), space);
+        m->letter |= (uint64_t)(uint32_t)_mm_movemask_epi8(letter) << k;
+        m->number |= (uint64_t)(uint32_t)_mm_movemask_epi8(number) << k;
+        m->space |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_or_si128(space, blank)) << k;
+        m->blank |= (uint64_t)(uint32_t)_mm_movemask_epi8(blank) << k;
+        m->quote |= (uint64_t)(uint32_t)_mm_movemask_epi8(quote) << k;
+        m->high |= (uint64_t)(uint32_t)_mm_movemask_epi8(v) << k;
+    }
+}
+#else
+static void classify(const char *p, masks *m)
+{
+    memset(m, 0, sizeof *m);
+    for (int i = 0; i < 64; i++) {
+        unsigned c = (unsigned char)p[i];
+
+        m->letter |= (uint64_t)((c | 0x20) - 'a' < 26u) << i;
+        m->number |= (uint64_t)(c - '0' < 10u) << i;
+        m->space |= (uint64_t)(c == ' ' || c - '\t' < 5u) << i;
+        m->blank |= (uint64_t)(c == ' ') << i;
+        m->quote |= (uint64_t)(c == '\'') << i;
+        m->high |= (uint64_t)(c >> 7) << i;
+    }
+}
+#endif
+
+/* Decode a character that is not ASCII: its length and class. Ill-formed: the length of what one
+ * U+FFFD stands for, and no class. */
+static size_t high_character(wte__scan *s, size_t pos, unsigned *class)
+{
+    const unsigned char *p = (const unsigned char *)s->text + pos;
+    size_t left = s->end - pos, length;
+    uint32_t code;
+
+    if (left >= 3 && p[0] > 0xE0 && p[0] < 0xED && (p[1] & 0xC0) == 0x80 && (p[2] & 0xC0) == 0x80) {
+        code = (p[0] & 0xFu) << 12 | (p[1] & 0x3Fu) << 6 | (p[2] & 0x3Fu);
+        *class = wte__unicode_class(code);
+        return 3;
+    }
+    length = wte__utf8_decode((const char *)p, left, &code);
+    if (!length) {
+        s->bad = true;
+        *class = 0;
+        return wte__utf8_bad_length((const char *)p, left);
+    }
+    *class = wte__unicode_class(code);
+    return length;
+}
+
+/* Put the characters above ASCII of a block of n bytes into its masks. `tails` receives the bytes
+ * of white space that do not begin it. Returns the block's length without a character cut by it. */
+static size_t add_high(wte__scan *s, size_t n, masks *m, uint64_t *tails)
+{
+    while (m->high) {
+        size_t at = (size_t)__builtin_ctzll(m->high);
+        unsigned class;
+        size_t length = high_character(s, s->pos + at, &class);
+        uint64_t bits = (((uint64_t)1 << length) - 1) << at;
+
+        if (at + length > n)
+            return at;
+        m->letter |= bits & (0 - (uint64_t)(class & WTE__CLASS_LETTER));
+        m->number |= bits & (0 - (uint64_t)(class / WTE__CLASS_NUMBER & 1));
+        if (class & WTE__CLASS_SPACE) {
+            m->space |= bits;
+            *tails |= bits & (bits - 1) & ~((uint64_t)1 << at);
+        }
+        m->high &= ~bits;
+    }
+    return n;
+}
+
+/* Length of the contraction whose apostrophe is at pos, or 0. */
+static size_t contraction(const wte__scan *s, size_t pos)
+{
+    const char *p = s->text + pos;
+    size_t left = s->end - pos;
+
+    if (left < 2)
+        return 0;
+    switch (p[1]) {
+    case 's':
+    case 'd':
+    case 'm':
+    case 't':
+        return 2;
+    case 'l':
+        return left > 2 && p[2] == 'l' ? 3 : 0;
+    case 'v':
+    case 'r':
+        return left > 2 && p[2] == 'e' ? 3 : 0;
+    default:
+        return 0;
+    }
+}
+
+/* True where white space, or nothing, is at pos. */
+static bool space_or_end(wte__scan *s, size_t pos)
+{
+    unsigned char c;
+    unsigned class;
+
+    if (pos == s->end)
+        return true;
+    c = (unsigned char)s->text[pos];
+    if (c < 0x80)
+        return c == ' ' || (c >= 9 && c <= 13);
+    high_character(s, pos, &class);
+    return (class & WTE__CLASS_SPACE) != 0;
+}
+
+static uint64_t add_contractions(wte__scan *s, uint64_t starts, uint64_t quotes, size_t n)
+{
+    uint64_t clear = 0, set = 0;
+
+    for (quotes &= starts; quotes; quotes &= quotes - 1) {
+        size_t at = (size_t)__builtin_ctzll(quotes), length = contraction(s, s->pos + at);
+
+        if (!length)
+            continue;
+        if (at + 1 < n)
+            starts &= ~((uint64_t)1 << (at + 1));
+        else
+            clear |= (uint64_t)1 << (at + 1 - n);
+        if (at + length < n)
+            starts |= (uint64_t)1 << (at + length);
+        else
+            set |= (uint64_t)1 << (at + length - n);
+    }
+    s->clear = clear;
+    s->set = set;
+    return starts;
+}
+
+/* The block at s->pos: its pre-tokens' beginnings, and *n, its length. */
+static uint64_t scan_block(wte__scan *s, size_t *n)
+{
+    uint64_t valid, same, last, starts, tails = 0, other;
+    size_t size = s->end - s->pos;
+    masks m;
+
+    if (size >= 64) {
+        size = 64;
+        classify(s->text + s->pos, &m);
+    } else {
+        char padded[64] = {0};
+
+        memcpy(padded, s->text + s->pos, size);
+        classify(padded, &m);
+    }
+    if (m.high)
+        size = add_high(s, size, &m, &tails);
+    valid = ~(uint64_t)0 >> (64 - size);
+    m.letter &= valid;
+    m.number &= valid;
+    m.space &= valid;
+    other = valid & ~(m.letter | m.number | m.space);
+
+    same = (m.letter & (m.letter << 1 | s->letter)) | (m.number & (m.number << 1 | s->number)) |
+           (other & (other << 1 | s->other)) | (m.space & (m.space << 1 | s->space));
+    starts = valid & ~same & (m.space | ~(m.blank << 1 | s->blank));
+    last = m.space & ~(m.space >> 1);
+    if (m.space >> (size - 1) && space_or_end(s, s->pos + size))
+        last &= valid >> 1;
+    for (uint64_t moved = last & tails; moved; moved = last & tails)
+        last = (last & ~moved) | moved >> 1;
+    starts |= last;
+    starts = (starts & ~s->clear) | (s->set & valid);
+    s->clear = s->set = 0;
+    if (m.quote & starts)
+        starts = add_contractions(s, starts, m.quote, size);
+
+    s->letter = m.letter >> (size - 1);
+    s->number = m.number >> (size - 1);
+    s->other = other >> (size - 1);
+    s->space = m.space >> (size - 1);
+    s->blank = m.blank >> (size - 1) & 1;
+    *n = size;
+    return starts;
+}
+
+void wte__scan_begin(wte__scan *s, const char *text, size_t begin, size_t end)
+{
+    memset(s, 0, sizeof *s);
+    s->text = text;
+    s->pos = begin;
+    s->end = end;
+}
+
+size_t wte__scan_next(wte__scan *s, uint32_t *starts)
+{
+    uint32_t *out = starts;
+
+    for (int block = 0; block < WTE__SCAN_BLOCKS && s->pos < s->end; block++) {
+        size_t n;
+        uint64_t bits = scan_block(s, &n);
+
+        for (; bits; bits &= bits - 1)
+            *out++ = (uint32_t)s->pos + (uint32_t)__builtin_ctzll(bits);
+        s->pos += n;
+    }
+    return (size_t)(out - starts);
+}
