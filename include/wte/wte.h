@@ -3,6 +3,7 @@
 #ifndef WTE_WTE_H
 #define WTE_WTE_H
 #include "wte/cache.h"
+#include "wte/checkpoint.h"
 #include "wte/embedding.h"
 #include "wte/eval.h"
 #include "wte/model.h"
@@ -11,5 +12,6 @@
 #include "wte/similarity.h"
 #include "wte/space.h"
 #include "wte/status.h"
+#include "wte/tokenizer.h"
 #include "wte/transform.h"
 #endif

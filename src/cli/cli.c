@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* cli.c - messages, the model, words and lines of input
  *
- * What lives here is what a command would otherwise repeat. Memory that lasts as long as the
+ * What lives here is what a command would otherwise repeat. A word of several tokens, made one
+ * vector by --pool, gets an id behind the rows of the space, and rows_of() makes a small space of
+ * it and its company for the library's functions. Memory that lasts as long as the
  * program (the space, the words of the command line) is not freed: the system does it faster. */
 #include "cli.h"
 
@@ -177,37 +179,81 @@ static int transform_space(const wte_open_options *options)
     return 0;
 }
 
-int open_space(void)
+int open_named_model(const char *name, wte_model **out)
 {
     wte_open_options options = open_options();
     wte_error err = {0};
-    char path[4096];
     int status = 0;
 
-    if (cli.models.n > 1)
-        return usage("one -m is enough, there are %zu", cli.models.n);
-    if (wte_model_find(cli.models.n ? cli.models.items[0] : NULL, path, sizeof path, &err) !=
-        WTE_OK)
-        return fail_with(&err);
     signals_wait(true);
-    if (wte_space_open(path, &options, &cli.base, &err) != WTE_OK) {
+    if (wte_model_open(name, &options, out, &err) != WTE_OK)
         status = fail_with(&err);
-        goto out;
-    }
     clear_progress();
-    cli.space = cli.base;
-    cli.info = wte_space_get_info(cli.space);
-    tell_index(cli.info);
-    if (*cli.info->note && cli.command->run != cmd_info)
-        note("%s: %s", path, cli.info->note);
-    if (cli.transform)
-        status = transform_space(&options);
-    clear_progress();
-out:
     signals_wait(false);
     if (status == 0 && signals_caught())
         status = 128 + signals_caught();
     return status;
+}
+
+int open_model(void)
+{
+    if (cli.models.n > 1)
+        return usage("one -m is enough, there are %zu", cli.models.n);
+    return open_named_model(cli.models.n ? cli.models.items[0] : NULL, &cli.model);
+}
+
+int open_space(void)
+{
+    wte_open_options options = open_options();
+    wte_error err = {0};
+    int status = 0;
+
+    if (wte_model_space(cli.model, (wte_embeddings)cli.embeddings, &cli.base, &err) != WTE_OK)
+        return fail_with(&err);
+    cli.space = cli.base;
+    cli.info = wte_space_get_info(cli.space);
+    tell_index(cli.info);
+    if (*cli.info->note && cli.command->run != cmd_info)
+        note("%s: %s", cli.info->path, cli.info->note);
+    if (cli.transform) {
+        signals_wait(true);
+        status = transform_space(&options);
+        clear_progress();
+        signals_wait(false);
+        if (status == 0 && signals_caught())
+            status = 128 + signals_caught();
+    }
+    return status;
+}
+
+const wte_tokenizer *tokenizer_of(const wte_model *model)
+{
+    const wte_tokenizer *tokenizer = wte_model_tokenizer(model);
+    const wte_model_info *info = wte_model_get_info(model);
+
+    if (tokenizer)
+        return tokenizer;
+    if (info->family == WTE_FAMILY_VECTORS)
+        fail("%s is word vectors, which have no tokenizer: -m takes a GPT-2 or BERT model",
+             info->name);
+    else
+        fail("%s has no tokenizer files: no vocab.json and merges.txt, vocab.txt or tokenizer.json "
+             "in %s",
+             info->name, info->path);
+    return NULL;
+}
+
+const wte_tokenizer *need_tokenizer(int *status)
+{
+    const wte_tokenizer *tokenizer;
+
+    *status = open_model();
+    if (*status)
+        return NULL;
+    tokenizer = tokenizer_of(cli.model);
+    if (!tokenizer)
+        *status = EXIT_FAILED;
+    return tokenizer;
 }
 
 /* ---- words ------------------------------------------------------------------------------ */
@@ -231,33 +277,252 @@ static wte_status find_id(const char *text, size_t len, uint32_t *id, wte_error 
     return WTE_E_RANGE;
 }
 
+/* A word of several tokens, made one vector by --pool. Its id is n_rows + its place here. */
+static struct pooled {
+    char *text;
+    size_t len;
+    float *vector; /* [dim] */
+    uint32_t row;  /* of first and last; UINT32_MAX: a mean */
+} * pooled;
+static size_t n_pooled, pooled_capacity;
+
+bool is_pooled(uint32_t id)
+{
+    return id >= cli.info->n_rows;
+}
+
+static const struct pooled *pooled_of(uint32_t id)
+{
+    return is_pooled(id) && id - cli.info->n_rows < n_pooled ? &pooled[id - cli.info->n_rows]
+                                                             : NULL;
+}
+
+const char *id_word(uint32_t id, size_t *len)
+{
+    const struct pooled *p = pooled_of(id);
+
+    if (!p)
+        return wte_space_word(cli.space, id, len);
+    *len = p->len;
+    return p->text;
+}
+
+wte_status id_vector(uint32_t id, float *out, wte_error *err)
+{
+    const struct pooled *p = pooled_of(id);
+
+    if (!p)
+        return wte_space_vector(cli.space, id, out, err);
+    memcpy(out, p->vector, cli.info->dim * sizeof *out);
+    return WTE_OK;
+}
+
+static wte_status not_done(wte_error *err, wte_status status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+static wte_status not_done(wte_error *err, wte_status status, const char *fmt, ...)
+{
+    va_list args;
+
+    err->status = status;
+    va_start(args, fmt);
+    vsnprintf(err->message, sizeof err->message, fmt, args);
+    va_end(args);
+    return status;
+}
+
+wte_status id_row(uint32_t id, uint32_t *row, wte_error *err)
+{
+    const struct pooled *p = pooled_of(id);
+
+    if (p && p->row == UINT32_MAX)
+        return not_done(
+            err, WTE_E_UNSUPPORTED,
+            "'%.*s' is a mean of several rows and %s needs one row; use --pool first or "
+            "last",
+            p->len < 80 ? (int)p->len : 80, p->text, cli.command->name);
+    *row = p ? p->row : id;
+    return WTE_OK;
+}
+
+/* The mean, the first or the last row of tokens. */
+static wte_status pool_rows(const uint32_t *ids, size_t n, struct pooled *p, wte_error *err)
+{
+    size_t dim = cli.info->dim;
+    double *sum = need_memory(dim, sizeof *sum);
+    wte_status status = WTE_OK;
+
+    p->vector = need_memory(dim, sizeof *p->vector);
+    p->row = cli.pool == WTE_POOL_MEAN ? UINT32_MAX : ids[cli.pool == WTE_POOL_LAST ? n - 1 : 0];
+    if (p->row != UINT32_MAX) {
+        status = wte_space_vector(cli.space, p->row, p->vector, err);
+    } else {
+        for (size_t i = 0; i < n && status == WTE_OK; i++) {
+            status = wte_space_vector(cli.space, ids[i], p->vector, err);
+            for (size_t j = 0; j < dim; j++)
+                sum[j] += (double)p->vector[j];
+        }
+        for (size_t j = 0; j < dim; j++)
+            p->vector[j] = (float)(sum[j] / (double)n);
+    }
+    free(sum);
+    if (status != WTE_OK)
+        free(p->vector);
+    return status;
+}
+
+static wte_status add_pooled(const char *text, size_t len, const wte_word_options *options,
+                             uint32_t *id, wte_error *err)
+{
+    struct pooled p = {0};
+    uint32_t *ids;
+    size_t n = 0;
+    wte_status status = wte_model_word_ids(cli.model, text, len, options, NULL, 0, &n, err);
+
+    if (status != WTE_OK)
+        return status;
+    if (n_pooled >= UINT32_MAX - 1 - cli.info->n_rows)
+        return not_done(err, WTE_E_RANGE, "too many words of several tokens");
+    ids = need_memory(n, sizeof *ids);
+    status = wte_model_word_ids(cli.model, text, len, options, ids, n, &n, err);
+    if (status == WTE_OK)
+        status = pool_rows(ids, n, &p, err);
+    free(ids);
+    if (status != WTE_OK)
+        return status;
+    p.text = memcpy(need_memory(len + 1, 1), text, len);
+    p.len = len;
+    pooled = need_more(pooled, &pooled_capacity, n_pooled + 1, sizeof *pooled);
+    *id = cli.info->n_rows + (uint32_t)n_pooled;
+    pooled[n_pooled++] = p;
+    return WTE_OK;
+}
+
+static const char box[] = "\xE2\x90\xA3"; /* U+2423, as out_word() shows a space */
+
+static int hex(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
+}
+
+bool unshow(const char *text, size_t len, char **out, size_t *out_len)
+{
+    char *to = need_memory(len + 1, 1);
+    size_t n = 0;
+
+    for (size_t i = 0; i < len;) {
+        if (len - i >= 3 && memcmp(text + i, box, 3) == 0 && (i == 0 || i + 3 == len)) {
+            to[n++] = ' ';
+            i += 3;
+        } else if (len - i >= 4 && text[i] == '\\' && text[i + 1] == 'x' && hex(text[i + 2]) >= 0 &&
+                   hex(text[i + 3]) >= 0) {
+            to[n++] = (char)(hex(text[i + 2]) << 4 | hex(text[i + 3]));
+            i += 4;
+        } else {
+            to[n++] = text[i++];
+        }
+    }
+    if (n == len) {
+        free(to);
+        return false;
+    }
+    *out = to;
+    *out_len = n;
+    return true;
+}
+
+/* Words of a model are tokenised. */
+static wte_status find_tokens(const char *text, size_t len, uint32_t *id, wte_error *err)
+{
+    const wte_word_options plain = {0, WTE_POOL_NONE}, own = {cli.prefix_space, WTE_POOL_NONE};
+    char *meant = NULL;
+    size_t n = 0;
+    wte_status status = wte_model_word_id(cli.model, text, len, &own, id, err);
+
+    if (status != WTE_E_SHAPE)
+        return status;
+    if (unshow(text, len, &meant, &n) &&
+        wte_model_word_id(cli.model, meant, n, &plain, id, NULL) == WTE_OK)
+        status = WTE_OK;
+    free(meant);
+    if (status == WTE_OK || cli.pool == WTE_POOL_NONE)
+        return status;
+    return add_pooled(text, len, &own, id, err);
+}
+
 wte_status find_word(const char *text, size_t len, uint32_t *id, wte_error *err)
 {
-    static const char box[] = "\xE2\x90\xA3"; /* U+2423, as out_word() shows a leading space */
     static unsigned suggestions;
     wte_status status;
+    char *meant;
+    size_t n;
 
     if (cli.ids)
         return find_id(text, len, id, err);
+    if (wte_model_tokenizer(cli.model))
+        return find_tokens(text, len, id, err);
     status = wte_space_find(cli.space, text, len, id, NULL);
     if (status == WTE_OK)
         return WTE_OK;
-    if (len >= 3 && memcmp(text, box, 3) == 0) {
-        char *spaced = need_memory(len, 1);
-
-        spaced[0] = ' ';
-        memcpy(spaced + 1, text + 3, len - 3);
-        status = wte_space_find(cli.space, spaced, len - 2, id, NULL);
-        free(spaced);
+    if (unshow(text, len, &meant, &n)) {
+        status = wte_space_find(cli.space, meant, n, id, NULL);
+        free(meant);
         if (status == WTE_OK)
             return WTE_OK;
     }
     if (suggestions++ < MAX_SUGGESTIONS)
         return wte_space_find(cli.space, text, len, id, err);
-    err->status = WTE_E_NOTFOUND;
-    snprintf(err->message, sizeof err->message, "'%.*s' is not in %s", len < 200 ? (int)len : 200,
-             text, cli.info->name);
-    return WTE_E_NOTFOUND;
+    return not_done(err, WTE_E_NOTFOUND, "'%.*s' is not in %s", len < 200 ? (int)len : 200, text,
+                    cli.info->name);
+}
+
+/* One block holds the small space's ids, offsets, names ("0", "1", ...: no two alike) and rows. */
+wte_status rows_of(const uint32_t *ids, size_t n, struct rows *rows, wte_error *err)
+{
+    size_t dim = cli.info->dim, pooled_ids = 0, bytes = 0;
+    struct block {
+        uint64_t *offsets;
+        uint32_t *ids;
+        char *names;
+        float *matrix;
+    } b;
+    wte_status status = WTE_OK;
+
+    *rows = (struct rows){cli.space, ids, NULL, NULL};
+    for (size_t i = 0; i < n; i++)
+        pooled_ids += is_pooled(ids[i]);
+    if (!pooled_ids)
+        return WTE_OK;
+    if (__builtin_mul_overflow(n, 8 + 4 + 12 + dim * sizeof(float), &bytes) || n >= UINT32_MAX)
+        return not_done(err, WTE_E_RANGE, "%zu words are too many", n);
+    b.offsets = need_memory(bytes + 64, 1);
+    b.matrix = (float *)(b.offsets + n + 1);
+    b.ids = (uint32_t *)(b.matrix + n * dim);
+    b.names = (char *)(b.ids + n);
+    for (size_t i = 0; i < n && status == WTE_OK; i++) {
+        status = id_vector(ids[i], b.matrix + i * dim, err);
+        b.ids[i] = (uint32_t)i;
+        b.offsets[i + 1] = b.offsets[i] + (uint64_t)snprintf(b.names + b.offsets[i], 12, "%zu", i);
+    }
+    rows->block = b.offsets;
+    rows->ids = b.ids;
+    if (status == WTE_OK)
+        status = wte_space_new(cli.info->name, b.names, b.offsets, b.matrix, WTE_F32, (uint32_t)n,
+                               dim, dim, &rows->own, err);
+    rows->space = rows->own;
+    if (status != WTE_OK)
+        rows_free(rows);
+    return status;
+}
+
+void rows_free(struct rows *rows)
+{
+    wte_space_free(rows->own);
+    free(rows->block);
+    rows->own = NULL;
+    rows->block = NULL;
 }
 
 static bool add_word(uint32_t **ids, size_t *n, size_t *capacity, const char *text, size_t len,
@@ -345,7 +610,7 @@ int save_vectors(const uint32_t *ids, const float *rows, size_t n, size_t dim,
 
     for (size_t i = 0; i < n; i++) {
         size_t len = 0;
-        const char *word = wte_space_word(cli.space, ids[i], &len);
+        const char *word = id_word(ids[i], &len);
 
         out_bytes(&words, word, len);
         offsets[i + 1] = words.n;
@@ -383,6 +648,34 @@ bool lines_open(struct lines *lines, const char *path)
         return true;
     fail("%s: %s", path, strerror(errno));
     return false;
+}
+
+bool read_all(const char *path, char **text, size_t *len)
+{
+    struct lines file;
+    char *data = NULL;
+    size_t n = 0, capacity = 0;
+    ssize_t got;
+
+    if (!lines_open(&file, path))
+        return false;
+    do {
+        data = need_more(data, &capacity, n + 65536, 1);
+        do
+            got = read(file.fd, data + n, capacity - n);
+        while (got < 0 && errno == EINTR);
+        if (got > 0)
+            n += (size_t)got;
+    } while (got > 0);
+    if (got < 0) {
+        fail("%s: %s", file.path, strerror(errno));
+        free(data);
+        data = NULL;
+    }
+    lines_close(&file);
+    *text = data;
+    *len = n;
+    return data != NULL;
 }
 
 bool lines_ready(const struct lines *lines)

@@ -63,11 +63,14 @@ struct page {
 
 /** What the dispatcher does before a command runs, and which shared options the command takes. */
 enum {
-    NEED_SPACE = 1,  /**< open the model: -m, --transform, --no-cache, --threads */
-    TAKES_WORDS = 2, /**< --ids */
-    TAKES_FILE = 4,  /**< --words */
-    GIVES_DATA = 8,  /**< --json, --tsv, -o */
-    HIDDEN = 16      /**< not in the manual */
+    NEED_SPACE = 1,    /**< open the model's space: -m, --embeddings, --transform, --no-cache,
+                          --threads */
+    TAKES_WORDS = 2,   /**< --ids, --prefix-space, --pool */
+    TAKES_FILE = 4,    /**< --words */
+    GIVES_DATA = 8,    /**< --json, --tsv, -o */
+    HIDDEN = 16,       /**< not in the manual */
+    TAKES_MODELS = 32, /**< -m alone; the command opens what it needs */
+    NEED_MODEL = 64    /**< with NEED_SPACE: open the model only, the command asks for its space */
 };
 
 struct command {
@@ -109,13 +112,16 @@ extern struct cli {
     const struct command *command;
     struct texts words;  /**< the arguments that are no options */
     struct texts models; /**< -m */
-    bool json, tsv, quiet, verbose, no_cache, ids, help;
+    bool json, tsv, quiet, verbose, no_cache, ids, help, prefix_space;
+    int pool;               /**< a wte_pool */
+    int embeddings;         /**< a wte_embeddings */
     const char *output;     /**< -o */
     const char *words_file; /**< --words */
     const char *transform;
-    size_t threads;   /**< 0: one per processor */
-    wte_space *base;  /**< the model as it is in its file */
-    wte_space *space; /**< transformed, or the same; what commands use */
+    size_t threads; /**< 0: one per processor */
+    wte_model *model;
+    const wte_space *base;  /**< the model's space as it is in its file */
+    const wte_space *space; /**< transformed, or the same; what commands use */
     const wte_space_info *info;
     int status; /**< of the whole run: EXIT_FAILED once a query could not be answered */
 } cli;
@@ -134,19 +140,53 @@ void *need_memory(size_t n, size_t size);
 void *need_more(void *array, size_t *capacity, size_t n, size_t size);
 void add_text(struct texts *list, const char *text);
 
-/** Open the model that -m names, transformed, into cli.space. Returns an exit status. */
+/** Open the model that -m names into cli.model. Returns an exit status. */
+int open_model(void);
+/** Open its space, transformed, into cli.space. Returns an exit status. */
 int open_space(void);
+/** Open a model by name, NULL for the default. Returns an exit status. */
+int open_named_model(const char *name, wte_model **out);
+/** The tokenizer of the model that one -m names; NULL after a message and *status set. */
+const wte_tokenizer *need_tokenizer(int *status);
+/** The tokenizer of an open model, or NULL after a message. */
+const wte_tokenizer *tokenizer_of(const wte_model *model);
 wte_open_options open_options(void);
 
 /* ---- words ------------------------------------------------------------------------------ */
 
-/** Find a word, or with --ids read an id. A visible leading space, as the tables print it, is
- * taken for a space where there is no such word. */
+/** Find a word, or with --ids read an id. A word as out_word() prints it (visible spaces, \xNN) is
+ * taken for what it stands for where there is no such word. With --pool a word of several tokens
+ * gets an id of its own behind those of the space: what the functions below are told of by id, they
+ * know of it too. */
 wte_status find_word(const char *text, size_t len, uint32_t *id, wte_error *err);
 /** Find the words of the command line and of --words.
  *   ids, n  receive the rows, in order; free with free()
  * Returns an exit status; the message is printed. */
 int find_words(uint32_t **ids, size_t *n);
+
+/** Give the word of an id that find_word() gave. */
+const char *id_word(uint32_t id, size_t *len);
+/** Copy its vector [dim]. */
+wte_status id_vector(uint32_t id, float *out, wte_error *err);
+/** Tell whether an id is of a word of several tokens. */
+bool is_pooled(uint32_t id);
+/** The row that an id stands for: itself, with --pool first and last the row chosen. Errors:
+ * E_UNSUPPORTED (a mean of rows is no row). */
+wte_status id_row(uint32_t id, uint32_t *row, wte_error *err);
+
+/** Rows that library functions take: where words of several tokens are among them, a small space of
+ * these words alone. */
+struct rows {
+    const wte_space *space;
+    const uint32_t *ids; /**< [n] */
+    wte_space *own;
+    void *block;
+};
+wte_status rows_of(const uint32_t *ids, size_t n, struct rows *rows, wte_error *err);
+void rows_free(struct rows *rows);
+
+/** Undo what out_word() does, into a new string; false where there is nothing to undo. */
+bool unshow(const char *text, size_t len, char **out, size_t *out_len);
 
 /** Lines of a file or of standard input, without their ends ("\n" or "\r\n"). */
 struct lines {
@@ -158,6 +198,8 @@ struct lines {
     bool at_end;
 };
 bool lines_open(struct lines *lines, const char *path);
+/** Read a whole file or, with "-", standard input; false after a message. Free with free(). */
+bool read_all(const char *path, char **text, size_t *len);
 /** Give the next line, valid until the next call; false at the end or after a read error, which is
  * printed. */
 bool lines_next(struct lines *lines, char **line, size_t *len);
@@ -236,8 +278,15 @@ void json_double(struct out *o, double value);
 void json_floats(struct out *o, const float *values, size_t n);
 /** Write key: word, and "bytes": [...] where the word is no UTF-8. */
 void json_word(struct out *o, const char *key, const char *text, size_t len);
-/** Write key: [word, ...] of rows of the space. */
+/** Write key: [word, ...] of ids that find_word() gave. */
 void json_words(struct out *o, const char *key, const uint32_t *ids, size_t n);
+/** Tell whether bytes are UTF-8. */
+bool is_utf8(const char *text, size_t len);
+/** Write what is JSON already. */
+void json_raw(struct out *o, const char *json);
+void json_nothing(struct out *o);
+/** Write an id that find_word() gave: null for a word of several tokens. */
+void json_id(struct out *o, uint32_t id);
 /** End a line: the next object starts without a comma. */
 void json_line(struct out *o);
 
@@ -268,6 +317,8 @@ bool sink_wants_array(void);
 bool sink_wants_vectors(wte_space_format *format);
 /** Keep numbers for the array of -o, where one is wanted. */
 void sink_numbers(const float *values, size_t n);
+/** Keep token ids for the array of -o instead: it is written as uint32, [as many as there are]. */
+void sink_ids(const uint32_t *ids, size_t n);
 /** Write what is ready to stdout. */
 void sink_flush(void);
 /** Write the file of -o; `shape` is that of the numbers kept; n_dims 0: as many as there are. */
@@ -309,6 +360,7 @@ void describe_option(struct out *o, const struct option *option);
 int cmd_analogy(void);
 int cmd_cache(void);
 int cmd_convert(void);
+int cmd_detokenize(void);
 int cmd_distance(void);
 int cmd_embedding(void);
 int cmd_eval(void);
@@ -320,12 +372,15 @@ int cmd_nearest(void);
 int cmd_odd(void);
 int cmd_project(void);
 int cmd_similarity(void);
+int cmd_tokenize(void);
 int cmd_vector(void);
+int cmd_vocab(void);
 int cmd_man(void);
 int cmd_completion(void);
 
-extern const struct page page_analogy, page_cache, page_convert, page_distance, page_embedding,
-    page_eval, page_help, page_info, page_list, page_matrix, page_nearest, page_odd, page_project,
-    page_similarity, page_vector, page_man, page_completion;
+extern const struct page page_analogy, page_cache, page_convert, page_detokenize, page_distance,
+    page_embedding, page_eval, page_help, page_info, page_list, page_matrix, page_nearest, page_odd,
+    page_project, page_similarity, page_tokenize, page_vector, page_vocab, page_man,
+    page_completion;
 
 #endif

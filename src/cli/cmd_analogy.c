@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 static size_t k = 10, restrict_vocab;
-static int method = -1, metric;
+static int method = -1, metric = -1;
 static bool include_query;
 
 static const char *const metric_names[] = {"cosine", "euclidean", "cityblock"};
@@ -21,7 +21,8 @@ static const struct option options[] = {
     {'k', NULL, OPT_COUNT, &k, "N", "how many results (10)", NULL},
     {0, "method", OPT_CHOICE, &method, "METHOD",
      "add: nearest to unit(B) - unit(A) + unit(C), 3CosAdd (the default); mul: 3CosMul; raw: "
-     "nearest to B - A + C of the rows as they are stored (the default for distances)",
+     "nearest to B - A + C of the rows as they are stored (the default for distances, and with "
+     "--include-query on the tokens of GPT-2 and BERT)",
      "add|mul|raw"},
     {0, "metric", OPT_CHOICE, &metric, "METRIC",
      "cosine (similarity, the default), euclidean or cityblock (distances)",
@@ -67,7 +68,7 @@ static void write_neighbors(struct out *o, const char *key, const wte_neighbor *
     json_open(o, '[');
     for (size_t i = 0; i < n; i++) {
         size_t len = 0;
-        const char *word = wte_space_word(cli.space, found[i].id, &len);
+        const char *word = id_word(found[i].id, &len);
 
         json_open(o, '{');
         json_key(o, "id");
@@ -116,12 +117,12 @@ static void write_tsv(struct out *o, const struct question *q)
         const char *word;
 
         for (size_t j = 0; j < 3; j++) {
-            word = wte_space_word(cli.space, q->ids[j], &len);
+            word = id_word(q->ids[j], &len);
             out_tsv(o, word, len);
             out_text(o, "\t");
         }
         out_format(o, "%zu\t%u\t", i + 1, found[i].id);
-        word = wte_space_word(cli.space, found[i].id, &len);
+        word = id_word(found[i].id, &len);
         out_tsv(o, word, len);
         out_text(o, "\t");
         out_float(o, found[i].score);
@@ -139,7 +140,7 @@ static void write_half(struct table *table, const wte_neighbor *found, size_t i,
         table_cell(table, "%s", "");
         return;
     }
-    word = wte_space_word(cli.space, found[i].id, &len);
+    word = id_word(found[i].id, &len);
     table_word(table, word, len);
     table_cell(table, method == MUL || metric == 0 ? "%.4f" : "%.6g", (double)found[i].score);
 }
@@ -155,7 +156,7 @@ static void write_people(struct out *o, const struct question *q)
         out_text(o, "\n");
     for (size_t i = 0; i < 3; i++) {
         size_t len = 0;
-        const char *word = wte_space_word(cli.space, q->ids[i], &len);
+        const char *word = id_word(q->ids[i], &len);
 
         out_style(o, BOLD);
         out_word(o, word, len);
@@ -181,7 +182,7 @@ static void write_people(struct out *o, const struct question *q)
     out_text(o, "ranks among all words:");
     for (size_t i = 0; i < 3; i++) {
         size_t len = 0;
-        const char *word = wte_space_word(cli.space, q->ids[i], &len);
+        const char *word = id_word(q->ids[i], &len);
 
         out_text(o, i ? ", " : " ");
         out_word(o, word, len);
@@ -208,9 +209,14 @@ static void answer(const uint32_t *ids, size_t n, uint64_t line)
     wte_search_options search = WTE_SEARCH_DEFAULTS;
     wte_neighbor *found;
     struct question q = {.ids = ids};
+    uint32_t rows[3];
     wte_error err = {0};
 
-    (void)n;
+    for (size_t i = 0; i < n; i++)
+        if (id_row(ids[i], &rows[i], &err) != WTE_OK) {
+            fail_query(line, err.message);
+            return;
+        }
     search.k = k < cli.info->n_rows ? k : cli.info->n_rows;
     search.metric = metrics[metric];
     search.n_rows = restrict_vocab < cli.info->n_rows ? (uint32_t)restrict_vocab : 0;
@@ -219,7 +225,7 @@ static void answer(const uint32_t *ids, size_t n, uint64_t line)
     found = need_memory(2 * search.k, sizeof *found);
     q.without = found;
     q.with = found + search.k;
-    if (wte_analogy(cli.space, ids[0], ids[1], ids[2], methods[method], &search, found,
+    if (wte_analogy(cli.space, rows[0], rows[1], rows[2], methods[method], &search, found,
                     &q.n_without, found + search.k, &q.n_with, q.ranks, &err) == WTE_OK)
         sink_put(write_question, &q);
     else
@@ -229,10 +235,14 @@ static void answer(const uint32_t *ids, size_t n, uint64_t line)
 
 int cmd_analogy(void)
 {
-    if (method == MUL && metric != 0)
+    bool tokens = wte_model_get_info(cli.model)->family != WTE_FAMILY_VECTORS;
+
+    if (method == MUL && metric > 0)
         return usage("--method mul has a measure of its own and takes no --metric %s",
                      metric_names[metric]);
     if (method < 0)
-        method = metric == 0 ? ADD : RAW;
+        method = metric > 0 || (tokens && include_query) ? RAW : ADD;
+    if (metric < 0)
+        metric = 0;
     return answer_queries(3, 3, answer);
 }

@@ -78,11 +78,19 @@ static void write_pair(struct out *o, enum format format, const void *result)
 static void answer(const uint32_t *ids, size_t n, uint64_t line)
 {
     struct pair pair = {0};
+    struct rows rows;
     wte_error err = {0};
+    wte_status status;
 
     for (size_t i = 0; i < n; i++)
-        pair.words[i] = wte_space_word(cli.space, ids[i], &pair.lens[i]);
-    if (wte_distance(cli.space, ids[0], ids[1], metrics[metric], &pair.distance, &err) != WTE_OK) {
+        pair.words[i] = id_word(ids[i], &pair.lens[i]);
+    status = rows_of(ids, n, &rows, &err);
+    if (status == WTE_OK) {
+        status = wte_distance(rows.space, rows.ids[0], rows.ids[1], metrics[metric], &pair.distance,
+                              &err);
+        rows_free(&rows);
+    }
+    if (status != WTE_OK) {
         fail_query(line, err.message);
         return;
     }

@@ -1,18 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_info.c - what was found in a file */
+/* cmd_info.c - what was found in a file or folder
+ *
+ * Word vectors are told of by their file; GPT-2 and BERT by their modules, drawn as print(model)
+ * draws them. The space of a model is not made for this: it would have to read the matrix. */
 #include "cli.h"
 
 #include <string.h>
 
-static const struct example examples[] = {{"wte info", "the model that ships with wte"},
-                                          {"wte info --json", "the same for a program"},
-                                          {NULL, NULL}};
+static const struct example examples[] = {
+    {"wte info", "the model that ships with wte"},
+    {"wte info --json", "the same for a program"},
+    {"wte info -m gpt2", "the modules of a GPT-2, its parameters and bytes"},
+    {NULL, NULL}};
 
 const struct page page_info = {
     .usage = {"[OPTION]..."},
-    .about = "Tells what was found: format, rows, width, how numbers are stored, words that stand "
-             "twice (the first counts), rows without direction (zero or not finite, never found), "
-             "the index kept for the file, and what random pairs of rows look like.",
+    .about =
+        "Tells what was found: format, rows, width, how numbers are stored, words that stand "
+        "twice (the first counts), rows without direction (zero or not finite, never found), "
+        "the index kept for the file, and what random pairs of rows look like.\n\n"
+        "Of a GPT-2 or BERT model: the tree of its modules as print(model) of transformers "
+        "draws it, then parameters (as torch counts them: shared matrices once, buffers not at "
+        "all), bytes, and the tokenizer.",
     .writes = ".json .tsv",
     .examples = examples,
     .json =
@@ -22,7 +31,11 @@ const struct page page_info = {
         " \"path\":\"...\",\"bytes\":...,\"duplicates\":0,\"undirected\":0,\"codes\":true,\n"
         " \"index\":{\"state\":\"none\",\"path\":\"\",\"bytes\":0,\"note\":\"\"},\"note\":\"\",\n"
         " \"baseline\":{\"mean\":...,\"sd\":...,\"p05\":...,\"p50\":...,\"p95\":...,\"pairs\":4096}"
-        "}"};
+        "}\n"
+        "{\"name\":\"gpt2\",\"family\":\"gpt2\",\"config\":{...},\"parameters\":124439808,\n"
+        " \"tensors\":[{\"name\":\"wte.weight\",\"dtype\":\"F32\",\"shape\":[50257,768]},...],\n"
+        " \"path\":\"...\",\"format\":\"safetensors\",\"bytes\":...,\"weights\":true,\n"
+        " \"tokenizer\":{\"kind\":\"gpt2\",\"source\":\"...\",\"tokens\":50257}}"};
 
 struct facts {
     const wte_space_info *info;
@@ -250,12 +263,166 @@ static void write_facts(struct out *o, enum format format, const void *result)
     writers[format](o, result);
 }
 
+/* ---- GPT-2 and BERT --------------------------------------------------------------------- */
+
+static const char *family_name(const wte_model_info *info)
+{
+    return info->family == WTE_FAMILY_GPT2 ? "gpt2" : "bert";
+}
+
+static const char *checkpoint_format(const wte_model *model)
+{
+    const wte_checkpoint *checkpoint = wte_model_checkpoint(model);
+
+    return checkpoint ? wte_checkpoint_get_info(checkpoint)->format : "";
+}
+
+static void write_tensors(struct out *o, const wte_checkpoint *checkpoint)
+{
+    size_t n = checkpoint ? wte_checkpoint_get_info(checkpoint)->n_tensors : 0;
+
+    json_key(o, "tensors");
+    json_open(o, '[');
+    for (size_t i = 0; i < n; i++) {
+        const wte_tensor *t = wte_checkpoint_tensor(checkpoint, i);
+
+        json_open(o, '{');
+        json_key(o, "name");
+        json_text(o, t->name);
+        json_key(o, "dtype");
+        json_text(o, t->dtype);
+        json_key(o, "shape");
+        json_open(o, '[');
+        for (size_t d = 0; d < t->n_dims; d++)
+            json_count(o, t->shape[d]);
+        json_close(o, ']');
+        json_close(o, '}');
+    }
+    json_close(o, ']');
+}
+
+static void write_model_json(struct out *o, const wte_model *model)
+{
+    const wte_model_info *info = wte_model_get_info(model);
+    const wte_tokenizer *tokenizer = wte_model_tokenizer(model);
+
+    json_open(o, '{');
+    json_key(o, "name");
+    json_text(o, info->name);
+    json_key(o, "family");
+    json_text(o, family_name(info));
+    json_key(o, "config");
+    json_raw(o, info->config);
+    json_key(o, "parameters");
+    json_count(o, info->parameters);
+    write_tensors(o, wte_model_checkpoint(model));
+    json_key(o, "path");
+    json_text(o, info->path);
+    json_key(o, "format");
+    json_text(o, checkpoint_format(model));
+    json_key(o, "bytes");
+    json_count(o, info->bytes);
+    json_key(o, "weights");
+    json_bool(o, info->has_weights != 0);
+    if (tokenizer) {
+        json_key(o, "tokenizer");
+        json_open(o, '{');
+        json_key(o, "kind");
+        json_text(o, family_name(info));
+        json_key(o, "source");
+        json_text(o, wte_tokenizer_get_info(tokenizer)->source);
+        json_key(o, "tokens");
+        json_count(o, wte_tokenizer_get_info(tokenizer)->n_vocab);
+        json_close(o, '}');
+    }
+    json_close(o, '}');
+    json_line(o);
+}
+
+static void write_model_tsv(struct out *o, const wte_model *model)
+{
+    const wte_model_info *info = wte_model_get_info(model);
+    const struct {
+        const char *key, *value;
+    } texts[] = {{"name", info->name},
+                 {"family", family_name(info)},
+                 {"path", info->path},
+                 {"format", checkpoint_format(model)}};
+    const struct {
+        const char *key;
+        uint64_t value;
+    } counts[] = {{"n_vocab", info->n_vocab}, {"n_embd", info->n_embd},
+                  {"n_layer", info->n_layer}, {"n_head", info->n_head},
+                  {"n_ctx", info->n_ctx},     {"parameters", info->parameters},
+                  {"bytes", info->bytes}};
+
+    out_text(o, "key\tvalue\n");
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        out_format(o, "%s\t", texts[i].key);
+        out_tsv(o, texts[i].value, strlen(texts[i].value));
+        out_text(o, "\n");
+    }
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        out_format(o, "%s\t%llu\n", counts[i].key, (unsigned long long)counts[i].value);
+}
+
+static void write_model_people(struct out *o, const wte_model *model)
+{
+    const wte_model_info *info = wte_model_get_info(model);
+    const wte_tokenizer *tokenizer = wte_model_tokenizer(model);
+    char count[32], size[32], *tree = NULL;
+    struct table t;
+
+    if (info->has_weights && wte_model_tree(model, &tree, NULL) == WTE_OK) {
+        out_text(o, tree);
+        out_text(o, "\n");
+        wte_text_free(tree);
+    }
+    table_begin(&t, "ll", false);
+    table_cell(&t, "model");
+    table_cell(&t, "%s", info->path);
+    table_cell(&t, "parameters");
+    if (info->has_weights)
+        table_cell(&t, "%s", show_count(info->parameters, count));
+    else
+        table_cell(&t, "none: no model.safetensors, pytorch_model.bin or .gguf here");
+    if (info->has_weights) {
+        table_cell(&t, "size");
+        table_cell(&t, "%s, %s", show_size(info->bytes, size), checkpoint_format(model));
+    }
+    table_cell(&t, "tokenizer");
+    if (tokenizer)
+        table_cell(&t, "%s, %s tokens", wte_tokenizer_get_info(tokenizer)->source,
+                   show_count(wte_tokenizer_get_info(tokenizer)->n_vocab, count));
+    else
+        table_cell(&t, "none: words are token ids in decimal");
+    table_end(&t, o);
+}
+
+static void write_model(struct out *o, enum format format, const void *result)
+{
+    static void (*const writers[])(struct out *, const wte_model *) = {
+        [PEOPLE] = write_model_people, [TSV] = write_model_tsv, [JSON] = write_model_json};
+
+    writers[format](o, result);
+}
+
 int cmd_info(void)
 {
-    struct facts facts = {.info = cli.info};
+    struct facts facts = {0};
+    int status;
 
     if (cli.words.n)
         return usage("'%s' is not expected: the model goes behind -m", cli.words.items[0]);
+    if (wte_model_get_info(cli.model)->family != WTE_FAMILY_VECTORS) {
+        sink_open();
+        sink_put(write_model, cli.model);
+        return sink_close(NULL, 0);
+    }
+    status = open_space();
+    if (status)
+        return status;
+    facts.info = cli.info;
     facts.has_baseline = wte_space_baseline(cli.space, &facts.baseline, NULL) == WTE_OK;
     sink_open();
     sink_put(write_facts, &facts);

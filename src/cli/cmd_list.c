@@ -11,8 +11,9 @@ static const struct example examples[] = {{"wte list", "names that -m takes"},
 const struct page page_list = {
     .usage = {"[OPTION]..."},
     .about = "Lists the models found on this machine: the one that ships with wte, and those of "
-             "gensim-data ($GENSIM_DATA_DIR, ~/gensim-data). Any other file or folder is given by "
-             "its path.",
+             "gensim-data ($GENSIM_DATA_DIR, ~/gensim-data) and of the Hugging Face cache "
+             "($HF_HUB_CACHE, $HF_HOME/hub, ~/.cache/huggingface/hub). Any other file or folder is "
+             "given by its path.",
     .writes = ".json .tsv",
     .examples = examples,
     .json = "{\"models\":[{\"name\":\"demo\",\"kind\":\"ships with wte\",\"bytes\":6000000,"

@@ -60,13 +60,13 @@ static void write_tsv(struct out *o, const struct matrix *m)
 
     out_text(o, "token");
     for (size_t i = 0; i < m->n; i++) {
-        word = wte_space_word(cli.space, m->ids[i], &len);
+        word = id_word(m->ids[i], &len);
         out_text(o, "\t");
         out_tsv(o, word, len);
     }
     out_text(o, "\n");
     for (size_t i = 0; i < m->n; i++) {
-        word = wte_space_word(cli.space, m->ids[i], &len);
+        word = id_word(m->ids[i], &len);
         out_tsv(o, word, len);
         for (size_t j = 0; j < m->n; j++) {
             out_text(o, "\t");
@@ -92,11 +92,11 @@ static void write_people(struct out *o, const struct matrix *m)
     table_begin(&table, columns, true);
     table_cell(&table, "%s", "");
     for (size_t i = 0; i < m->n; i++) {
-        word = wte_space_word(cli.space, m->ids[i], &len);
+        word = id_word(m->ids[i], &len);
         table_word(&table, word, len);
     }
     for (size_t i = 0; i < m->n; i++) {
-        word = wte_space_word(cli.space, m->ids[i], &len);
+        word = id_word(m->ids[i], &len);
         table_word(&table, word, len);
         for (size_t j = 0; j < m->n; j++)
             table_cell(&table, metric == 0 ? "%.4f" : "%.5g", (double)m->values[i * m->n + j]);
@@ -116,6 +116,7 @@ static void write_matrix(struct out *o, enum format format, const void *result)
 int cmd_matrix(void)
 {
     struct matrix m = {0};
+    struct rows rows;
     uint32_t *ids = NULL;
     float *values = NULL;
     wte_error err = {0};
@@ -134,7 +135,11 @@ int cmd_matrix(void)
         goto out;
     }
     values = need_memory(n_values, sizeof *values);
-    if (wte_matrix(cli.space, ids, n, metrics[metric], values, &err) != WTE_OK) {
+    if (rows_of(ids, n, &rows, &err) == WTE_OK) {
+        wte_matrix(rows.space, rows.ids, n, metrics[metric], values, &err);
+        rows_free(&rows);
+    }
+    if (err.status != WTE_OK) {
         status = fail_with(&err);
         goto out;
     }

@@ -82,7 +82,7 @@ struct query {
 
 static const char *word_of(uint32_t id, size_t *len)
 {
-    return wte_space_word(cli.space, id, len);
+    return id_word(id, len);
 }
 
 static void write_json(struct out *o, const struct query *q)
@@ -207,12 +207,20 @@ static wte_status target(const struct query *q, float *out, wte_error *err)
     double *sum, total = 0;
     wte_status status = WTE_OK;
 
-    if (metric == COSINE)
-        return wte_mean_vector(cli.space, q->ids, q->weights, q->n, 1, out, err);
+    if (metric == COSINE) {
+        struct rows rows;
+
+        status = rows_of(q->ids, q->n, &rows, err);
+        if (status == WTE_OK) {
+            status = wte_mean_vector(rows.space, rows.ids, q->weights, q->n, 1, out, err);
+            rows_free(&rows);
+        }
+        return status;
+    }
     row = need_memory(dim, sizeof *row);
     sum = need_memory(dim, sizeof *sum);
     for (size_t i = 0; i < q->n && status == WTE_OK; i++) {
-        status = wte_space_vector(cli.space, q->ids[i], row, err);
+        status = id_vector(q->ids[i], row, err);
         total += (double)q->weights[i];
         for (size_t j = 0; j < dim; j++)
             sum[j] += (double)q->weights[i] * (double)row[j];
@@ -278,6 +286,9 @@ static wte_status search_cosmul(const struct query *q, wte_neighbor *found, size
 {
     wte_search_options search = search_options();
 
+    for (size_t i = 0; i < q->n; i++)
+        if (id_row(q->ids[i], &q->ids[i], err) != WTE_OK)
+            return err->status;
     if (!include_query) {
         search.exclude = q->ids;
         search.n_exclude = q->n;

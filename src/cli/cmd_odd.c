@@ -28,17 +28,17 @@ struct set {
 static void write_json(struct out *o, const struct set *set)
 {
     size_t len = 0;
-    const char *word = wte_space_word(cli.space, set->ids[set->odd], &len);
+    const char *word = id_word(set->ids[set->odd], &len);
 
     json_open(o, '{');
     json_word(o, "odd", word, len);
     json_key(o, "scores");
     json_open(o, '[');
     for (size_t i = 0; i < set->n; i++) {
-        word = wte_space_word(cli.space, set->ids[i], &len);
+        word = id_word(set->ids[i], &len);
         json_open(o, '{');
         json_key(o, "id");
-        json_count(o, set->ids[i]);
+        json_id(o, set->ids[i]);
         json_word(o, "token", word, len);
         json_key(o, "score");
         json_float(o, set->scores[i]);
@@ -55,7 +55,7 @@ static void write_tsv(struct out *o, const struct set *set)
         out_text(o, "odd\ttoken\tscore\n");
     for (size_t i = 0; i < set->n; i++) {
         size_t len = 0;
-        const char *word = wte_space_word(cli.space, set->ids[i], &len);
+        const char *word = id_word(set->ids[i], &len);
 
         out_text(o, i == set->odd ? "1\t" : "0\t");
         out_tsv(o, word, len);
@@ -69,7 +69,7 @@ static void write_people(struct out *o, const struct set *set)
 {
     struct table table;
     size_t len = 0;
-    const char *word = wte_space_word(cli.space, set->ids[set->odd], &len);
+    const char *word = id_word(set->ids[set->odd], &len);
 
     if (!sink_first(o))
         out_text(o, "\n");
@@ -83,7 +83,7 @@ static void write_people(struct out *o, const struct set *set)
     table_cell(&table, "cosine with the mean");
     table_cell(&table, "%s", "");
     for (size_t i = 0; i < set->n; i++) {
-        word = wte_space_word(cli.space, set->ids[i], &len);
+        word = id_word(set->ids[i], &len);
         table_cell(&table, "%s", "");
         table_word(&table, word, len);
         table_cell(&table, "%.4f", (double)set->scores[i]);
@@ -104,9 +104,15 @@ static void answer(const uint32_t *ids, size_t n, uint64_t line)
 {
     float *scores = need_memory(n, sizeof *scores);
     struct set set = {ids, scores, n, 0};
+    struct rows rows;
     wte_error err = {0};
+    wte_status status = rows_of(ids, n, &rows, &err);
 
-    if (wte_odd_one_out(cli.space, ids, n, scores, &set.odd, &err) == WTE_OK)
+    if (status == WTE_OK) {
+        status = wte_odd_one_out(rows.space, rows.ids, n, scores, &set.odd, &err);
+        rows_free(&rows);
+    }
+    if (status == WTE_OK)
         sink_put(write_set, &set);
     else
         fail_query(line, err.message);

@@ -63,7 +63,7 @@ static void write_tsv(struct out *o, const struct points *p)
     out_text(o, "\n");
     for (size_t i = 0; i < p->n; i++) {
         size_t len = 0;
-        const char *word = wte_space_word(cli.space, p->ids[i], &len);
+        const char *word = id_word(p->ids[i], &len);
 
         out_tsv(o, word, len);
         for (size_t j = 0; j < dims; j++) {
@@ -96,7 +96,7 @@ static void write_people(struct out *o, const struct points *p)
         table_cell(&table, "%zu: %.1f %%", i + 1, 100 * p->ratio[i]);
     for (size_t i = 0; i < p->n && i < SHOWN; i++) {
         size_t len = 0;
-        const char *word = wte_space_word(cli.space, p->ids[i], &len);
+        const char *word = id_word(p->ids[i], &len);
 
         table_word(&table, word, len);
         for (size_t j = 0; j < dims; j++)
@@ -119,6 +119,7 @@ static void write_points(struct out *o, enum format format, const void *result)
 int cmd_project(void)
 {
     struct points p = {0};
+    struct rows rows;
     wte_space_format format = WTE_LAYOUT;
     wte_error err = {0};
     uint32_t *ids = NULL;
@@ -145,8 +146,12 @@ int cmd_project(void)
     }
     values = need_memory(n * dims, sizeof *values);
     ratio = need_memory(dims, sizeof *ratio);
-    if (wte_space_pca(cli.space, all ? NULL : ids, n, dims, values, NULL, NULL, NULL, ratio,
-                      &err) != WTE_OK) {
+    if (rows_of(ids, n, &rows, &err) == WTE_OK) {
+        wte_space_pca(rows.space, all ? NULL : rows.ids, n, dims, values, NULL, NULL, NULL, ratio,
+                      &err);
+        rows_free(&rows);
+    }
+    if (err.status != WTE_OK) {
         status = fail_with(&err);
         goto out;
     }

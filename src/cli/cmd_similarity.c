@@ -118,11 +118,18 @@ static const wte_baseline *baseline(void)
 static void answer(const uint32_t *ids, size_t n, uint64_t line)
 {
     struct pair pair = {0};
+    struct rows rows;
     wte_error err = {0};
+    wte_status status;
 
     for (size_t i = 0; i < n; i++)
-        pair.words[i] = wte_space_word(cli.space, ids[i], &pair.lens[i]);
-    if (wte_similarity(cli.space, ids[0], ids[1], &pair.similarity, &err) != WTE_OK) {
+        pair.words[i] = id_word(ids[i], &pair.lens[i]);
+    status = rows_of(ids, n, &rows, &err);
+    if (status == WTE_OK) {
+        status = wte_similarity(rows.space, rows.ids[0], rows.ids[1], &pair.similarity, &err);
+        rows_free(&rows);
+    }
+    if (status != WTE_OK) {
         fail_query(line, err.message);
         return;
     }

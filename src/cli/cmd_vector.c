@@ -36,7 +36,7 @@ static void write_json(struct out *o, const struct row *row)
     json_open(o, '{');
     json_word(o, "token", row->word, row->len);
     json_key(o, "id");
-    json_count(o, row->id);
+    json_id(o, row->id);
     json_key(o, "shape");
     json_open(o, '[');
     json_count(o, row->dim);
@@ -81,6 +81,15 @@ static void write_sketch(struct out *o, const struct row *row, float low, float 
     out_text(o, "\n");
 }
 
+static double length(const struct row *row)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < row->dim; i++)
+        sum += (double)row->data[i] * (double)row->data[i];
+    return sqrt(sum);
+}
+
 static void write_people(struct out *o, const struct row *row)
 {
     size_t low = 0, high = 0, n = row->dim < 8 ? row->dim : 8;
@@ -94,9 +103,12 @@ static void write_people(struct out *o, const struct row *row)
     out_style(o, BOLD);
     out_word(o, row->word, row->len);
     out_style(o, DIM);
-    out_format(o, "  id %u, %zu numbers, length %.6g, from %.4f (at %zu) to %.4f (at %zu)", row->id,
-               row->dim, (double)wte_space_norm(cli.space, row->id), (double)row->data[low], low,
-               (double)row->data[high], high);
+    if (is_pooled(row->id))
+        out_text(o, "  of several tokens");
+    else
+        out_format(o, "  id %u", row->id);
+    out_format(o, ", %zu numbers, length %.6g, from %.4f (at %zu) to %.4f (at %zu)", row->dim,
+               length(row), (double)row->data[low], low, (double)row->data[high], high);
     out_style(o, PLAIN);
     out_text(o, "\n ");
     for (size_t i = 0; i < n; i++)
@@ -125,7 +137,7 @@ static int write_rows(const uint32_t *ids, size_t n)
     int status = 0;
 
     for (size_t i = 0; status == 0 && i < n; i++)
-        if (wte_space_vector(cli.space, ids[i], rows + i * dim, &err) != WTE_OK)
+        if (id_vector(ids[i], rows + i * dim, &err) != WTE_OK)
             status = fail_with(&err);
     if (status)
         goto out;
@@ -135,7 +147,7 @@ static int write_rows(const uint32_t *ids, size_t n)
     for (size_t i = 0; status == 0 && i < n; i++) {
         struct row row = {.dim = dim, .id = ids[i], .data = rows + i * dim};
 
-        row.word = wte_space_word(cli.space, ids[i], &row.len);
+        row.word = id_word(ids[i], &row.len);
         sink_put(write_row, &row);
     }
     sink_numbers(rows, n * dim);

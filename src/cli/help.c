@@ -134,6 +134,7 @@ void print_commands(struct out *o)
     static const struct {
         const char *group, *title;
     } groups[] = {{"space", "Words and their vectors"},
+                  {"text", "Text and tokens"},
                   {"models", "Models and files"},
                   {"layer", "Layers"},
                   {"help", "Help"}};

@@ -28,7 +28,10 @@ const struct command commands[] = {
     {"matrix", cmd_matrix, MANY_WORDS, "space", "every word with every other", &page_matrix},
     {"project", cmd_project, MANY_WORDS, "space", "words as points: principal components", &page_project},
     {"eval", cmd_eval, SPACE, "space", "evaluation sets: analogies, judged pairs", &page_eval},
-    {"info", cmd_info, SPACE, "models", "what was found in a file", &page_info},
+    {"tokenize", cmd_tokenize, TAKES_MODELS | GIVES_DATA, "text", "text to token ids", &page_tokenize},
+    {"detokenize", cmd_detokenize, TAKES_MODELS | GIVES_DATA, "text", "token ids to text", &page_detokenize},
+    {"vocab", cmd_vocab, TAKES_MODELS | GIVES_DATA, "text", "the tokens of a model", &page_vocab},
+    {"info", cmd_info, SPACE | NEED_MODEL, "models", "what was found in a file", &page_info},
     {"list", cmd_list, GIVES_DATA, "models", "the models found on this machine", &page_list},
     {"convert", cmd_convert, NEED_SPACE, "models", "write a space in another format", &page_convert},
     {"cache", cmd_cache, GIVES_DATA, "models", "the indexes kept for files that were opened", &page_cache},
@@ -111,7 +114,9 @@ int main(int argc, char **argv)
     if (cli.help)
         return print(print_own_help);
     if (cli.command->needs & NEED_SPACE) {
-        status = open_space();
+        status = open_model();
+        if (status == 0 && !(cli.command->needs & NEED_MODEL))
+            status = open_space();
         if (status)
             return status;
     }

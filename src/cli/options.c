@@ -21,6 +21,9 @@ static const struct option model_options[] = {
     {'m', "model", OPT_LIST, &cli.models, "MODEL",
      "name, folder or file of the model; without it $WTE_MODEL, else the model that ships with wte",
      NULL},
+    {0, "embeddings", OPT_CHOICE, &cli.embeddings, "MATRIX",
+     "which matrix of a GPT-2 or BERT model is its space: input (the default) or output",
+     "input|output"},
     {0, "transform", OPT_TEXT, &cli.transform, "T[,T...]",
      "apply to the space first: center, abtt:D (all but the top D components), unit, pca:D", NULL},
     {0, "no-cache", OPT_FLAG, &cli.no_cache, NULL,
@@ -29,8 +32,20 @@ static const struct option model_options[] = {
      "use N threads (one per processor); answers never depend on it", NULL},
     OPTIONS_END};
 
+static const struct option models_options[] = {
+    {'m', "model", OPT_LIST, &cli.models, "MODEL",
+     "name, folder or file of the model; without it $WTE_MODEL", NULL},
+    OPTIONS_END};
+
 static const struct option word_options[] = {
-    {0, "ids", OPT_FLAG, &cli.ids, NULL, "the words given are row numbers, from 0", NULL},
+    {0, "ids", OPT_FLAG, &cli.ids, NULL, "the words given are token ids, or row numbers from 0",
+     NULL},
+    {0, "prefix-space", OPT_FLAG, &cli.prefix_space, NULL,
+     "put a space before each word before it is tokenised, as within a text", NULL},
+    {0, "pool", OPT_CHOICE, &cli.pool, "HOW",
+     "make one vector of a word of several tokens: first, last, or their mean; without it such a "
+     "word is an error",
+     "none|first|mean|last"},
     OPTIONS_END};
 
 static const struct option file_options[] = {
@@ -50,10 +65,13 @@ static const struct option general_options[] = {
     {'h', "help", OPT_FLAG, &cli.help, NULL, "print this help", NULL},
     OPTIONS_END};
 
-const struct option_group option_groups[] = {
-    {TAKES_WORDS, "Words", word_options}, {TAKES_FILE, "Words", file_options},
-    {NEED_SPACE, "Model", model_options}, {GIVES_DATA, "Output", output_options},
-    {0, "General", general_options},      {0, NULL, NULL}};
+const struct option_group option_groups[] = {{TAKES_WORDS, "Words", word_options},
+                                             {TAKES_FILE, "Words", file_options},
+                                             {NEED_SPACE, "Model", model_options},
+                                             {TAKES_MODELS, "Model", models_options},
+                                             {GIVES_DATA, "Output", output_options},
+                                             {0, "General", general_options},
+                                             {0, NULL, NULL}};
 
 bool takes_group(const struct command *command, const struct option_group *group)
 {

@@ -313,7 +313,7 @@ void json_key(struct out *o, const char *key)
     o->comma = false;
 }
 
-static bool is_utf8(const char *text, size_t len)
+bool is_utf8(const char *text, size_t len)
 {
     for (size_t i = 0; i < len;) {
         uint32_t code;
@@ -412,11 +412,40 @@ void json_words(struct out *o, const char *key, const uint32_t *ids, size_t n)
     json_open(o, '[');
     for (size_t i = 0; i < n; i++) {
         size_t len = 0;
-        const char *word = wte_space_word(cli.space, ids[i], &len);
+        const char *word = id_word(ids[i], &len);
 
         json_bytes(o, word, len);
     }
     json_close(o, ']');
+}
+
+void json_raw(struct out *o, const char *json)
+{
+    bool quoted = false;
+
+    comma(o);
+    for (const char *c = json; *c; c++) { /* on one line: space between tokens goes */
+        if (*c == '"')
+            quoted = !quoted;
+        if (quoted && *c == '\\' && c[1])
+            out_bytes(o, c++, 2);
+        else if (quoted || !strchr(" \t\r\n", *c))
+            out_bytes(o, c, 1);
+    }
+}
+
+void json_nothing(struct out *o)
+{
+    comma(o);
+    out_text(o, "null");
+}
+
+void json_id(struct out *o, uint32_t id)
+{
+    if (is_pooled(id))
+        json_nothing(o);
+    else
+        json_count(o, id);
 }
 
 void json_line(struct out *o)
@@ -514,6 +543,9 @@ static struct sink {
     wte_space_format vectors_format;
     float *numbers; /* for .npy, kept until the end */
     size_t n_numbers, capacity;
+    uint32_t *ids; /* or these */
+    size_t n_ids, ids_capacity;
+    bool of_ids;
 } sink;
 
 bool has_ending(const char *path, const char *endings)
@@ -598,6 +630,17 @@ void sink_numbers(const float *values, size_t n)
     sink.n_numbers += n;
 }
 
+void sink_ids(const uint32_t *ids, size_t n)
+{
+    if (!sink.array)
+        return;
+    sink.of_ids = true;
+    sink.ids = need_more(sink.ids, &sink.ids_capacity, sink.n_ids + n, sizeof *sink.ids);
+    if (n)
+        memcpy(sink.ids + sink.n_ids, ids, n * sizeof *ids);
+    sink.n_ids += n;
+}
+
 static bool write_all(int fd, const char *data, size_t n)
 {
     while (n) {
@@ -656,8 +699,9 @@ int sink_close(const size_t *shape, size_t n_dims)
     if (sink.array) {
         wte_error err = {0};
 
-        if (wte_npy_write(cli.output, "<f4", n_dims ? shape : &sink.n_numbers, n_dims ? n_dims : 1,
-                          sink.numbers, &err) != WTE_OK)
+        if (sink.of_ids ? wte_npy_write(cli.output, "<u4", &sink.n_ids, 1, sink.ids, &err) != WTE_OK
+                        : wte_npy_write(cli.output, "<f4", n_dims ? shape : &sink.n_numbers,
+                                        n_dims ? n_dims : 1, sink.numbers, &err) != WTE_OK)
             status = fail_with(&err);
     }
     if (sink.to_file)
@@ -665,6 +709,7 @@ int sink_close(const size_t *shape, size_t n_dims)
     if (status == 0)
         sink_flush();
     free(sink.numbers);
+    free(sink.ids);
     out_free(&sink.screen);
     out_free(&sink.file);
     return status;

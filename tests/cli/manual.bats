@@ -22,7 +22,7 @@ commands() {
 @test "--help lists the commands" {
     [ "$(commands | wc -l)" -ge 15 ]
     for name in vector similarity distance nearest analogy odd matrix project eval cache convert \
-        embedding info list help; do
+        embedding info list tokenize detokenize vocab help; do
         commands | grep -qx "$name"
     done
 }
@@ -43,6 +43,7 @@ commands() {
 @test "every example of the help runs" {
     ln -s "$WTE" wte
     PATH="$PWD:$PATH"
+    cp -r "$WTE_ROOT"/tests/golden/models/{gpt2,bert} .
     printf 'king\nqueen\nman\nwoman\n' > words.txt
     printf ': family\nman king woman queen\n: gram3\ngood better bad worse\n' > questions-words.txt
     printf 'king\tqueen\t8.5\nbread\twater\t3\nking\tbread\t1\n' > wordsim353.tsv

@@ -25,6 +25,8 @@ static int set_up(void **state)
     setenv("GENSIM_DATA_DIR", path, 1);
     snprintf(path, sizeof path, "%s/data", test_folder());
     setenv("WTE_DATA_DIR", path, 1);
+    snprintf(path, sizeof path, "%s/hub", test_folder());
+    setenv("HF_HUB_CACHE", path, 1);
     unsetenv("WTE_MODEL");
     return 0;
 }
