@@ -11,6 +11,14 @@
 #include <string.h>
 #include <cmocka.h>
 
+/** 1 where the thread sanitizer makes everything some thirty times slower: tests that go through
+ * many cases of the same kind take fewer there. */
+#if defined(__SANITIZE_THREAD__)
+#define TEST_FEWER 1
+#else
+#define TEST_FEWER 0
+#endif
+
 /** Path of a file of the project's own tests folder ("golden/x.json"). A static buffer, four deep.
  */
 const char *test_file(const char *relative);
