@@ -1184,6 +1184,13 @@ static wte_status read_found(wte__builder *b, const char *folder, const found *f
                      folder);
 }
 
+static bool ends_with_gguf(const char *path)
+{
+    size_t len = strlen(path);
+
+    return len > 5 && strcmp(path + len - 5, ".gguf") == 0;
+}
+
 wte_status wte__tokenizer_load(const char *path, wte_tokenizer **out, wte_error *err)
 {
     wte__builder b = {0};
@@ -1195,6 +1202,8 @@ wte_status wte__tokenizer_load(const char *path, wte_tokenizer **out, wte_error 
     if (stat(path, &st) != 0)
         return errno == ENOENT ? wte__fail(err, WTE_E_NOTFOUND, "%s: no such file or folder", path)
                                : wte__fail_errno(err, "%s", path);
+    if (ends_with_gguf(path))
+        return wte__tokenizer_load_gguf(path, out, err);
     folder = folder_of(path, S_ISDIR(st.st_mode));
     status = folder ? find_files(folder, &f, err) : wte__fail(err, WTE_E_NOMEM, "no memory");
     if (status == WTE_OK && !S_ISDIR(st.st_mode))

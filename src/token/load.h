@@ -40,6 +40,10 @@ void wte__builder_free(wte__builder *b);
 /** Open the tokenizer of a folder or file; wte_tokenizer_open() is this. */
 wte_status wte__tokenizer_load(const char *path, wte_tokenizer **out, wte_error *err);
 
+/** Open the tokenizer inside a GGUF. Errors: E_NOTFOUND (it has none), E_UNSUPPORTED (not GPT-2's),
+ * as wte_checkpoint_open() and wte_tokenizer_open(). */
+wte_status wte__tokenizer_load_gguf(const char *path, wte_tokenizer **out, wte_error *err);
+
 /** Find the token that stands for these bytes; UINT32_MAX if there is none. Errors: E_NOMEM. */
 wte_status wte__piece_find(const wte_tokenizer *t, const char *piece, size_t len, uint32_t *id,
                            wte_error *err);

@@ -261,6 +261,40 @@ static void a_tokenizer_alone_is_a_model_without_weights(void **state)
     wte_model_free(m);
 }
 
+static void a_gguf_brings_its_tokenizer_and_the_same_rows(void **state)
+{
+    wte_model *folder = open_test(test_file("golden/models/gpt2"));
+    wte_model *file = open_test(test_file("golden/models/gpt2.gguf"));
+    const wte_space *a = NULL, *b = NULL;
+    const wte_tokenizer_info *info = wte_tokenizer_get_info(wte_model_tokenizer(file));
+    const wte_word_options plain = {0, WTE_POOL_NONE};
+    float x[4], y[4];
+    uint32_t id = 0;
+    (void)state;
+
+    assert_string_equal(info->source, "GGUF");
+    assert_int_equal(info->n_merges, 13);
+    assert_int_equal(info->n_special, 1);
+    assert_int_equal(info->eos, 269);
+    assert_int_equal(wte_model_space(folder, WTE_EMBEDDINGS_INPUT, &a, NULL), WTE_OK);
+    assert_int_equal(wte_model_space(file, WTE_EMBEDDINGS_INPUT, &b, NULL), WTE_OK);
+    assert_int_equal(wte_space_get_info(a)->n_rows, wte_space_get_info(b)->n_rows);
+    for (uint32_t i = 0; i < wte_space_get_info(a)->n_rows; i++) {
+        size_t n_a = 0, n_b = 0;
+        const char *word_a = wte_space_word(a, i, &n_a), *word_b = wte_space_word(b, i, &n_b);
+
+        assert_int_equal(n_a, n_b);
+        assert_memory_equal(word_a, word_b, n_a);
+        wte_space_vector(a, i, x, NULL);
+        wte_space_vector(b, i, y, NULL);
+        assert_memory_equal(x, y, sizeof x);
+    }
+    assert_int_equal(wte_model_word_id(file, " theory", 7, &plain, &id, NULL), WTE_OK);
+    assert_memory_equal(wte_space_word(b, id, &(size_t){0}), " theory", 7);
+    wte_model_free(folder);
+    wte_model_free(file);
+}
+
 static void without_a_tokenizer_the_words_are_ids(void **state)
 {
     const char *folder = new_folder("weights-only");
@@ -629,6 +663,7 @@ int main(void)
         cmocka_unit_test(the_tree_of_gpt2_is_drawn_as_print_does),
         cmocka_unit_test(the_tree_of_bert_is_drawn_as_print_does),
         cmocka_unit_test(a_tokenizer_alone_is_a_model_without_weights),
+        cmocka_unit_test(a_gguf_brings_its_tokenizer_and_the_same_rows),
         cmocka_unit_test(without_a_tokenizer_the_words_are_ids),
         cmocka_unit_test(a_checkpoint_file_uses_what_lies_beside_it),
         cmocka_unit_test(word_vectors_are_a_model_too),

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Make the two small models of this folder: a GPT-2 and a BERT that fit into a few kilobytes.
+"""Make the small models of this folder: a GPT-2, a BERT and the GPT-2 as a GGUF file, a few kilobytes.
 
 Vocabularies and merges are written by hand below, weights are numbers that can be checked in the
 head: element i of a tensor is ((7 * i + 3 * len(name)) mod 17 - 8) / 8. Run it in this folder."""
@@ -26,7 +26,7 @@ def write(path, tensors):
         n = 1
         for d in shape:
             n *= d
-        data += struct.pack("<%df" % n, *(((7 * i + 3 * len(name)) % 17 - 8) / 8 for i in range(n)))
+        data += struct.pack("<%df" % n, *values(name, n))
         header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [place, place + 4 * n]}
         place += 4 * n
     text = json.dumps(header).encode()
@@ -41,9 +41,52 @@ def dump(path, value):
         f.write("\n")
 
 
+def values(name, n):
+    return [((7 * i + 3 * len(name)) % 17 - 8) / 8 for i in range(n)]
+
+
+def gguf(path, d=4, n_ctx=8):
+    """The model of gpt2(): token embeddings, position embeddings and the last norm, with the tokenizer."""
+    tokens = gpt2_tokens()
+    text = lambda t: struct.pack("<Q", len(t.encode())) + t.encode()
+    number = lambda n: struct.pack("<II", 4, n)
+    strings = lambda items: struct.pack("<IIQ", 9, 8, len(items)) + b"".join(map(text, items))
+    types = [1] * (len(tokens) - 1) + [3]
+    entries = {
+        "general.architecture": struct.pack("<I", 8) + text("gpt2"),
+        "gpt2.context_length": number(n_ctx), "gpt2.embedding_length": number(d),
+        "gpt2.block_count": number(0), "gpt2.attention.head_count": number(2),
+        "tokenizer.ggml.model": struct.pack("<I", 8) + text("gpt2"),
+        "tokenizer.ggml.pre": struct.pack("<I", 8) + text("gpt-2"),
+        "tokenizer.ggml.tokens": strings(tokens), "tokenizer.ggml.merges": strings(MERGES),
+        "tokenizer.ggml.token_type": struct.pack("<IIQ%di" % len(types), 9, 5, len(types), *types),
+        "tokenizer.ggml.eos_token_id": number(len(tokens) - 1)}
+    tensors = [("token_embd.weight", "transformer.wte.weight", [len(tokens), d]),
+               ("position_embd.weight", "transformer.wpe.weight", [n_ctx, d]),
+               ("output_norm.weight", "transformer.ln_f.weight", [d]),
+               ("output_norm.bias", "transformer.ln_f.bias", [d])]
+    out = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(entries))
+    for key, value in entries.items():
+        out += text(key) + value
+    data = b""
+    for name, original, shape in tensors:
+        data += bytes(-len(data) % 32)
+        sizes = shape[::-1]
+        n = shape[0] * (shape[1] if len(shape) > 1 else 1)
+        out += text(name) + struct.pack("<I%dQIQ" % len(sizes), len(sizes), *sizes, 0, len(data))
+        data += struct.pack("<%df" % n, *values(original, n))
+    out += bytes(-len(out) % 32)
+    with open(path, "wb") as f:
+        f.write(out + data + bytes(-len(data) % 32))
+
+
+def gpt2_tokens():
+    return letters() + [m.replace(" ", "") for m in MERGES] + ["<|endoftext|>"]
+
+
 def gpt2(folder, n_embd=4, n_ctx=8):
     os.makedirs(folder, exist_ok=True)
-    tokens = letters() + [m.replace(" ", "") for m in MERGES] + ["<|endoftext|>"]
+    tokens = gpt2_tokens()
     with open(folder + "/vocab.json", "w", encoding="utf-8") as f:
         json.dump({t: i for i, t in enumerate(tokens)}, f, ensure_ascii=False)
     with open(folder + "/merges.txt", "w", encoding="utf-8") as f:
@@ -97,4 +140,5 @@ def bert(folder, d=4, inner=8, n_ctx=8):
 
 
 gpt2("gpt2")
+gguf("gpt2.gguf")
 bert("bert")
