@@ -8,8 +8,9 @@ JOBS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 .PHONY: build demo check check-release check-asan check-tsan bench format install setup clean help
 
 build: setup
-	@cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=$(PREFIX) >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
-	@MAKEFLAGS= cmake --build $(BUILD) -j$(JOBS)
+	@cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release -DWTE_TESTS=OFF \
+	    -DCMAKE_INSTALL_PREFIX=$(PREFIX) >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
+	@env -u MAKELEVEL -u MAKEFLAGS cmake --build $(BUILD) -j$(JOBS)
 
 setup:
 	@mkdir -p build

@@ -11,11 +11,12 @@ jobs=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 echo "== $name"
 mkdir -p "$dir"
-cmake -S . -B "$dir" -DCMAKE_BUILD_TYPE="$type" -DWTE_SANITIZE="$sanitizers" >"$dir.log" 2>&1 || {
+cmake -S . -B "$dir" -DCMAKE_BUILD_TYPE="$type" -DWTE_SANITIZE="$sanitizers" \
+    -DWTE_TESTS=ON >"$dir.log" 2>&1 || {
     cat "$dir.log"
     exit 1
 }
-MAKEFLAGS= cmake --build "$dir" -j"$jobs" >>"$dir.log" 2>&1 || {
+env -u MAKELEVEL -u MAKEFLAGS cmake --build "$dir" -j"$jobs" >>"$dir.log" 2>&1 || {
     tail -n 60 "$dir.log"
     exit 1
 }
