@@ -430,6 +430,76 @@ static void text_and_packed_files_have_their_rows_in_the_index(void **state)
     }
 }
 
+/* Write a file of 9000 rows, two numbers each, whose row `at` has a word of `len` letters. */
+static void write_with_long_word(int at, size_t len)
+{
+    FILE *f;
+
+    snprintf(source, sizeof source, "%s/long.bin", test_folder());
+    f = fopen(source, "wb");
+    assert_non_null(f);
+    fprintf(f, "9000 2\n");
+    for (int i = 0; i < 9000; i++) {
+        float row[2] = {(float)i, 1};
+
+        for (size_t j = 0; i == at && j < len; j++)
+            fputc('L', f);
+        fprintf(f, "w%d ", i);
+        fwrite(row, sizeof *row, 2, f);
+    }
+    assert_int_equal(fclose(f), 0);
+}
+
+static void a_word_longer_than_what_is_read_at_once_changes_nothing(void **state)
+{
+    static const size_t lengths[] = {100, 4095, 4096, 200000};
+    (void)state;
+
+    for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++)
+        for (int at = 0; at < 9000; at += 8999 / 2) {
+            wte_open_options never = {WTE_CACHE_NEVER, NULL, 0, NULL, NULL};
+            wte_space *built, *plain = NULL;
+
+            write_with_long_word(at, lengths[l]);
+            built = open_with(2);
+            assert_int_equal(wte_space_open(source, &never, &plain, NULL), WTE_OK);
+            for (uint32_t i = 0; i < 9000; i++) {
+                size_t n_a = 0, n_b = 0;
+                const char *a = wte_space_word(built, i, &n_a), *b = wte_space_word(plain, i, &n_b);
+                float x[2];
+
+                assert_int_equal(n_a, n_b);
+                assert_memory_equal(a, b, n_a);
+                assert_int_equal(wte_space_vector(built, i, x, NULL), WTE_OK);
+                assert_true(x[0] == (float)i && x[1] == 1);
+            }
+            wte_space_free(built);
+            wte_space_free(plain);
+        }
+}
+
+static void a_file_that_ends_early_says_the_same_with_and_without_an_index(void **state)
+{
+    struct stat st;
+    (void)state;
+
+    write_with_long_word(4000, 50000);
+    assert_int_equal(stat(source, &st), 0);
+    for (off_t cut = 1; cut < st.st_size; cut += 7001) {
+        wte_open_options options = {WTE_CACHE_ALWAYS, cache, 2, NULL, NULL};
+        wte_error with = {WTE_OK, 0, ""}, without = {WTE_OK, 0, ""};
+        wte_space *space = NULL;
+
+        assert_int_equal(truncate(source, st.st_size - cut), 0);
+        assert_int_equal(wte_space_open(source, &options, &space, &with), WTE_E_FORMAT);
+        options.cache = WTE_CACHE_NEVER;
+        assert_int_equal(wte_space_open(source, &options, &space, &without), WTE_E_FORMAT);
+        assert_string_equal(with.message, without.message);
+        assert_int_equal(with.offset, without.offset);
+    }
+    assert_int_equal(files_in(cache), 0);
+}
+
 static void an_index_opened_as_a_file_says_what_it_is(void **state)
 {
     char path[4096];
@@ -542,6 +612,9 @@ int main(void)
         cmocka_unit_test_setup(the_environment_says_where_the_cache_is, set_up),
         cmocka_unit_test_setup(processes_that_build_at_once_all_succeed, set_up),
         cmocka_unit_test_setup(text_and_packed_files_have_their_rows_in_the_index, set_up),
+        cmocka_unit_test_setup(a_word_longer_than_what_is_read_at_once_changes_nothing, set_up),
+        cmocka_unit_test_setup(a_file_that_ends_early_says_the_same_with_and_without_an_index,
+                               set_up),
         cmocka_unit_test_setup(an_index_opened_as_a_file_says_what_it_is, set_up),
         cmocka_unit_test_setup(list_and_clear_touch_indexes_only, set_up),
         cmocka_unit_test_setup(what_a_crash_left_is_removed_after_a_day, set_up),
