@@ -123,6 +123,13 @@ static float dot_f32_c(const float *x, const float *y, size_t n)
     return (float)sum;
 }
 
+static void dot_f32_rows_c(const unsigned char *base, const uint64_t *offsets, size_t stride,
+                           size_t n_rows, const float *y, size_t dim, float *out)
+{
+    for (size_t r = 0; r < n_rows; r++)
+        out[r] = dot_f32_c((const void *)(base + (offsets ? offsets[r] : r * stride)), y, dim);
+}
+
 static float dot_f16_c(const uint16_t *x, const float *y, size_t n)
 {
     double sum = 0.0;
@@ -253,22 +260,6 @@ static void gemm_tile_c(const float *a, const float *b, size_t k, float *c, size
         memcpy(c + r * ldc, tile[r], sizeof tile[r]);
 }
 
-size_t wte__argmax_bac_c(const float *a, const float *b, const float *c, size_t n, float *value)
-{
-    float best = -INFINITY;
-    size_t where = n;
-
-    for (size_t i = 0; i < n; i++) {
-        float x = wte__get_f32(b + i) - wte__get_f32(a + i) + wte__get_f32(c + i);
-        if (where == n ? !isnan(x) : x > best) {
-            best = x;
-            where = i;
-        }
-    }
-    wte__put_f32(value, best);
-    return where;
-}
-
 static size_t select_ge_c(const float *x, size_t n, float threshold, uint32_t *out)
 {
     size_t found = 0;
@@ -332,6 +323,7 @@ void wte__kernels_init(wte__kernels *k, unsigned cpu_flags)
     *k = (wte__kernels){
         .name = "c",
         .dot_f32 = dot_f32_c,
+        .dot_f32_rows = dot_f32_rows_c,
         .dot_f16 = dot_f16_c,
         .dot_bf16 = dot_bf16_c,
         .sqdist_f32 = sqdist_f32_c,
@@ -347,9 +339,9 @@ void wte__kernels_init(wte__kernels *k, unsigned cpu_flags)
         .quantize_i8 = quantize_i8_c,
         .dot_i8_rows = dot_i8_rows_c,
         .gemm_tile = gemm_tile_c,
-        .argmax_bac = wte__argmax_bac_c,
         .select_ge = select_ge_c,
     };
+    wte__kernels_init_c_nn(k);
 #if defined(__x86_64__)
     wte__kernels_init_avx2(k, cpu_flags);
     wte__kernels_init_avx512(k, cpu_flags);

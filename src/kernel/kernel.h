@@ -17,7 +17,12 @@ enum {
     WTE_CPU_DOTPROD = 1u << 4 /* Arm SDOT */
 };
 
-enum { WTE__GEMM_MR = 6, WTE__GEMM_NR = 16, WTE__QUERY_PAD = 64 };
+enum {
+    WTE__GEMM_MR = 6,
+    WTE__GEMM_NR = 16,
+    WTE__QUERY_PAD = 64,
+    WTE__FEW_ROWS = 8 /* rows that a product with few rows takes at most */
+};
 
 typedef struct wte__kernels {
     const char *name;
@@ -26,6 +31,14 @@ typedef struct wte__kernels {
     float (*dot_f32)(const float *x, const float *y, size_t n);
     float (*dot_f16)(const uint16_t *x, const float *y, size_t n);
     float (*dot_bf16)(const uint16_t *x, const float *y, size_t n);
+
+    /** dot_f32 of each of n_rows rows with y, to the same bits.
+     *   offsets  row r begins at base + offsets[r]; NULL: at base + r * stride
+     *   y        [dim], out [n_rows]
+     * One call for many rows: a scan is bound by memory, and a call between two rows costs it a
+     * twentieth of the bandwidth. */
+    void (*dot_f32_rows)(const unsigned char *base, const uint64_t *offsets, size_t stride,
+                         size_t n_rows, const float *y, size_t dim, float *out);
 
     /** Sum of (x[i] - y[i])^2. */
     float (*sqdist_f32)(const float *x, const float *y, size_t n);
@@ -47,9 +60,9 @@ typedef struct wte__kernels {
     void (*f32_to_f16)(const float *x, uint16_t *out, size_t n);
     void (*f32_to_bf16)(const float *x, uint16_t *out, size_t n);
 
-    /** Quantise one row: out[i] = x[i] * inverse to the nearest integer, ties to even, in -127..127.
-     * Returns the sum of (x[i] * inverse - out[i])^2, in units of a code, accumulated in float32;
-     * NaN if there is a NaN. inverse > 0, finite. */
+    /** Quantise one row: out[i] = x[i] * inverse to the nearest integer, ties to even, in
+     * -127..127. Returns the sum of (x[i] * inverse - out[i])^2, in units of a code, accumulated in
+     * float32; NaN if there is a NaN. inverse > 0, finite. */
     float (*quantize_i8)(const float *x, size_t n, float inverse, int8_t *out);
 
     /** Exact int32 dot products of n_rows rows of codes with one query.
@@ -68,11 +81,67 @@ typedef struct wte__kernels {
      * Each element is a chain of fused multiply-adds in ascending k, so results do not depend on
      * how the product was cut into tiles. */
     void (*gemm_tile)(const float *a, const float *b, size_t k, float *c, size_t ldc);
+    /** The same, with the chains continued from what c holds: k may be cut anywhere. */
+    void (*gemm_tile_add)(const float *a, const float *b, size_t k, float *c, size_t ldc);
 
-    /** Index of the largest of x[i] = b[i] - a[i] + c[i], the first on a tie, and its value: the
-     * score of an analogy over a block of rows. NaN never wins. n > 0; returns n, with the value
-     * -INFINITY, if all are NaN. */
-    size_t (*argmax_bac)(const float *a, const float *b, const float *c, size_t n, float *value);
+    /** Few rows times a matrix that lies [in, out]: y[r][j] += sum over i of x[r][i] * w[i][j], for
+     * each element a chain of fused multiply-adds in ascending i, as in gemm_tile: the same bits.
+     *   w  [n_in, ldw], of which n columns; x [n_rows, ldx]; y [n_rows, ldy]
+     *   n_rows  at most WTE__FEW_ROWS
+     * w is read in order, so that memory can keep up; x and y stay in the cache. */
+    void (*few_in_out_f32)(const float *w, size_t ldw, size_t n_in, size_t n, const float *x,
+                           size_t ldx, size_t n_rows, float *y, size_t ldy);
+    void (*few_in_out_f16)(const uint16_t *w, size_t ldw, size_t n_in, size_t n, const float *x,
+                           size_t ldx, size_t n_rows, float *y, size_t ldy);
+    void (*few_in_out_bf16)(const uint16_t *w, size_t ldw, size_t n_in, size_t n, const float *x,
+                            size_t ldx, size_t n_rows, float *y, size_t ldy);
+
+    /** Few rows times a matrix that lies [out, in]: y[r][j] = sum over i of x[r][i] * w[j][i], to
+     * the bits of dot_f32, dot_f16, dot_bf16 (w, x), whatever n_rows is. w  [n, ldw], x [n_rows,
+     * ldx], y [n_rows, ldy]; n_rows at most WTE__FEW_ROWS */
+    void (*few_out_in_f32)(const float *w, size_t ldw, size_t n, size_t n_in, const float *x,
+                           size_t ldx, size_t n_rows, float *y, size_t ldy);
+    void (*few_out_in_f16)(const uint16_t *w, size_t ldw, size_t n, size_t n_in, const float *x,
+                           size_t ldx, size_t n_rows, float *y, size_t ldy);
+    void (*few_out_in_bf16)(const uint16_t *w, size_t ldw, size_t n, size_t n_in, const float *x,
+                            size_t ldx, size_t n_rows, float *y, size_t ldy);
+
+    /** Exact int32 dot products of n rows of codes with n_rows rows of codes: as dot_i8_rows, for
+     * several queries at once (any number: blocks of them share each reading of w).
+     *   w    [n, stride], as dot_i8_rows; x [n_rows, ldx] as its query, ldx a multiple of 64
+     *   out  row r at out + r * ldo, [n] */
+    void (*many_i8)(const int8_t *w, size_t stride, size_t n, const int8_t *x, size_t ldx,
+                    size_t n_rows, size_t dim, int32_t *out, size_t ldo);
+
+    /** (x - mean) / sqrt(variance + epsilon) * weight + bias, the moments in float32 sums of fixed
+     * order (two passes). out may be x. */
+    void (*layer_norm)(const float *x, const float *weight, const float *bias, float epsilon,
+                       size_t n, float *out);
+    /** In place: x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))), x / 2 * (1 + erf(x / sqrt
+     * 2)), tanh(x). Within 4 units in the last place of 1 (2.4e-7), relative where |y| > 1; NaN
+     * stays. */
+    void (*gelu_tanh)(float *x, size_t n);
+    void (*gelu_erf)(float *x, size_t n);
+    void (*tanh_f32)(float *x, size_t n);
+    /** In place: exp(x - max) / sum. The sum is of fixed order. -INFINITY becomes 0; all -INFINITY,
+     * or a NaN, gives NaN. */
+    void (*softmax)(float *x, size_t n);
+    /** Largest of x, -INFINITY if n is 0; NaN if there is one. */
+    float (*max_f32)(const float *x, size_t n);
+    /** Sum of exp(x[i] - shift) in float64, of fixed order. */
+    double (*sum_exp)(const float *x, size_t n, float shift);
+
+    /** Attention of one query over rows that lie in cells of `dim` numbers:
+     * scores[i] = sum over d of query[d] * keys[cells[i]][d]. */
+    void (*attend_scores_f32)(const float *query, const float *keys, const uint32_t *cells,
+                              size_t n, size_t dim, float *scores);
+    void (*attend_scores_f16)(const float *query, const uint16_t *keys, const uint32_t *cells,
+                              size_t n, size_t dim, float *scores);
+    /** out[d] = sum over i of weights[i] * values[cells[i]][d], in ascending i. */
+    void (*attend_mix_f32)(const float *weights, const float *values, const uint32_t *cells,
+                           size_t n, size_t dim, float *out);
+    void (*attend_mix_f16)(const float *weights, const uint16_t *values, const uint32_t *cells,
+                           size_t n, size_t dim, float *out);
 
     /** Positions of values >= threshold, ascending; returns how many (NaN never counts).
      *   out [n] */

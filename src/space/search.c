@@ -19,8 +19,8 @@ enum {
     LARGEST_BLOCK = 1 << 22,
     BLOCKS = 64, /* in between, so many blocks: enough for threads to share */
     PIECE = 512,
-    LINE = 64,
-    AHEAD = 1024 /* bytes that are asked for ahead of the row being read */
+    STRIP = 64,           /* rows scored in one call at most */
+    STRIP_BYTES = 1 << 17 /* and at least one row; a strip stays in the second-level cache */
 };
 
 /* ---- scores ------------------------------------------------------------------------------ */
@@ -30,12 +30,17 @@ static float score_cosine(const wte__scorer *s, size_t row)
     return wte__row_dot(&s->space->rows, row, s->vectors) / s->space->norms[row];
 }
 
-/* The same for rows of float32, without a choice by type for every row. */
-static float score_cosine_f32(const wte__scorer *s, size_t row)
+/* The same for n rows of float32 from `row` on: one call of a kernel. */
+static void score_rows_cosine_f32(const wte__scorer *s, size_t row, size_t n, float *scores)
 {
     const wte__rows *rows = &s->space->rows;
+    const float *norms = s->space->norms + row;
 
-    return s->dot(wte__row(rows, row), s->vectors, rows->dim) / s->space->norms[row];
+    wte__kernel()->dot_f32_rows(rows->base + (rows->offsets ? 0 : row * rows->stride),
+                                rows->offsets ? rows->offsets + row : NULL, rows->stride, n,
+                                s->vectors, rows->dim, scores);
+    for (size_t i = 0; i < n; i++)
+        scores[i] /= norms[i];
 }
 
 static float score_euclidean(const wte__scorer *s, size_t row)
@@ -74,8 +79,9 @@ wte_status wte__scorer_init(wte__scorer *s, const wte_space *space, wte_metric m
     case WTE_COSINE:
         if (!(*length > 0))
             return wte__fail(err, WTE_E_RANGE, "the query has no direction: its length is 0");
-        s->score = space->rows.dtype == WTE_F32 ? score_cosine_f32 : score_cosine;
-        s->dot = wte__kernel()->dot_f32;
+        s->score = score_cosine;
+        if (space->rows.dtype == WTE_F32)
+            s->score_rows = score_rows_cosine_f32;
         for (size_t i = 0; i < dim; i++)
             vector[i] = (float)(query[i] / *length);
         return WTE_OK;
@@ -166,6 +172,13 @@ static size_t rows_per_block(const wte__range *range)
     return n < 16 ? 16 : n;
 }
 
+static size_t rows_per_strip(const wte__rows *rows)
+{
+    size_t n = STRIP_BYTES / bytes_per_row(rows);
+
+    return n < 1 ? 1 : n > STRIP ? STRIP : n;
+}
+
 /* Threads for a scan that reads `bytes` in n_blocks: starting one has to be worth it. */
 static unsigned scan_threads(unsigned wanted, size_t n_blocks, size_t block_bytes)
 {
@@ -174,38 +187,37 @@ static unsigned scan_threads(unsigned wanted, size_t n_blocks, size_t block_byte
     return wte__threads(wanted, useful < n_blocks ? useful : n_blocks);
 }
 
-static void prefetch(const wte__rows *rows, size_t row, size_t n_bytes)
+/* Rows with length 0 get any score: no range allows them. */
+static void score_strip(const wte__scorer *s, size_t row, size_t n, float *scores)
 {
-    const char *ahead = (const char *)wte__row(rows, row) + AHEAD;
-
-    for (size_t at = 0; at < n_bytes; at += LINE)
-        __builtin_prefetch(ahead + at);
+    if (s->score_rows) {
+        s->score_rows(s, row, n, scores);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        scores[i] = s->space->norms[row + i] > 0 ? s->score(s, row + i) : NAN;
 }
 
 static void scan_block(void *ctx, size_t block, unsigned worker)
 {
     const scan *s = ctx;
-    const wte__rows *rows = &s->range->space->rows;
-    const float *norms = s->range->space->norms;
-    const size_t row_bytes = bytes_per_row(rows);
+    const size_t strip_rows = rows_per_strip(&s->range->space->rows);
     wte__topk *best = s->best + worker * s->n;
-    float *thresholds = s->thresholds + worker * s->n;
+    float *thresholds = s->thresholds + worker * s->n, scores[STRIP];
     size_t begin = s->range->first + block * s->block_rows;
     size_t end = s->range->end - begin < s->block_rows ? s->range->end : begin + s->block_rows;
 
     if (s->progress && wte__progress_add(s->progress, 0, worker))
         return;
-    for (size_t row = begin; row < end; row++) {
-        prefetch(rows, row, row_bytes);
-        if (!(norms[row] > 0))
-            continue;
+    for (size_t row = begin, n; row < end; row += n) {
+        n = end - row < strip_rows ? end - row : strip_rows;
         for (size_t q = 0; q < s->n; q++) {
-            float score = s->scorers[q].score(&s->scorers[q], row);
-
-            if (score >= thresholds[q] && wte__range_allows(s->range, row)) {
-                wte__topk_push(&best[q], score, (uint32_t)row);
-                thresholds[q] = wte__topk_threshold(&best[q]);
-            }
+            score_strip(&s->scorers[q], row, n, scores);
+            for (size_t i = 0; i < n; i++)
+                if (scores[i] >= thresholds[q] && wte__range_allows(s->range, row + i)) {
+                    wte__topk_push(&best[q], scores[i], (uint32_t)(row + i));
+                    thresholds[q] = wte__topk_threshold(&best[q]);
+                }
         }
     }
     if (s->progress)

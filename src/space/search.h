@@ -17,7 +17,8 @@ struct wte__scorer {
     const wte_space *space;
     const float *vectors; /* [n_positive + n_negative, dim] */
     size_t n_positive, n_negative;
-    float (*dot)(const float *x, const float *y, size_t n); /* for rows of float32 */
+    /* The scores of rows row to row + n, where one call for many is faster; else NULL. */
+    void (*score_rows)(const wte__scorer *s, size_t row, size_t n, float *scores);
 };
 
 /** Prepare a query for a metric.

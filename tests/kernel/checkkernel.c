@@ -313,6 +313,36 @@ static bool check_row_kernel(const wte__kernels *k, enum row_kernel which)
     return true;
 }
 
+/* Rows at odd addresses or at equal distances: the same bits as one by one. */
+static bool check_dot_rows(const wte__kernels *k)
+{
+    enum { ROWS = 7 };
+
+    for (size_t n = 0; n <= MAX_LENGTH; n = next_length(n)) {
+        const float *x = floats(0, ROWS * (n + 1), below(4), 0), *y = floats(1, n, below(4), 0);
+        uint64_t offsets[ROWS];
+        float got[2][ROWS + 1];
+
+        for (size_t r = 0; r < ROWS; r++)
+            offsets[r] = (ROWS - 1 - r) * (n + 1) * sizeof(float);
+        watch(k, "dot_f32_rows", n);
+        got[0][ROWS] = got[1][ROWS] = 5.0f;
+        k->dot_f32_rows((const void *)x, offsets, 0, ROWS, y, n, got[0]);
+        k->dot_f32_rows((const void *)x, NULL, (n + 1) * sizeof(float), ROWS, y, n, got[1]);
+        for (size_t r = 0; r < ROWS; r++) {
+            float want[2] = {k->dot_f32((const void *)((const char *)x + offsets[r]), y, n),
+                             k->dot_f32(x + r * (n + 1), y, n)};
+            for (int i = 0; i < 2; i++)
+                if (memcmp(&want[i], &got[i][r], sizeof want[i]) != 0)
+                    return wrong(k, "dot_f32_rows", n, "row %zu is %.9g, want %.9g", r,
+                                 (double)got[i][r], (double)want[i]);
+        }
+        if (got[0][ROWS] != 5.0f || got[1][ROWS] != 5.0f)
+            return wrong(k, "dot_f32_rows", n, "more than %d results were written", ROWS);
+    }
+    return true;
+}
+
 static bool check_sumsq(const wte__kernels *k)
 {
     for (size_t n = 0; n <= MAX_LENGTH; n = next_length(n))
@@ -500,29 +530,31 @@ static bool check_gemm(const wte__kernels *k)
     return true;
 }
 
-static bool check_argmax(const wte__kernels *k)
+/* A chain cut in two has the bits of the whole, and goes on from anything. */
+static bool check_gemm_add(const wte__kernels *k)
 {
-    enum { NAN_FREE, SOME_NAN, ALL_NAN, MINUS_INFINITY, ALL_MINUS_INFINITY, N_SPOILERS };
+    static _Alignas(64) float b[MAX_LENGTH * WTE__GEMM_NR];
+    enum { MR = WTE__GEMM_MR, NR = WTE__GEMM_NR };
 
-    for (size_t n = 1; n <= MAX_LENGTH; n = next_length(n))
-        for (unsigned kind = 0; kind < N_KINDS; kind++)
-            for (unsigned spoiler = 0; spoiler < N_SPOILERS; spoiler++) {
-                float *a = floats(0, n, below(4), kind), *b = floats(1, n, below(4), kind);
-                float *c = floats(2, n, below(4), kind);
-                for (size_t i = 0; i < n; i++) {
-                    if (spoiler == ALL_NAN || (spoiler == SOME_NAN && below(2)))
-                        put((next_u64() & 1 ? b : c) + i, NAN);
-                    if (spoiler == ALL_MINUS_INFINITY || (spoiler == MINUS_INFINITY && below(2)))
-                        put(c + i, -INFINITY);
-                }
-                unsigned char *got = guarded(0, 4, 1), *want = guarded(1, 4, 1);
-                watch(k, "argmax_bac", n);
-                size_t g = k->argmax_bac(a, b, c, n, (void *)got);
-                size_t w = ref.argmax_bac(a, b, c, n, (void *)want);
-                if (g != w || memcmp(got, want, 4) != 0 || !guards_whole(0, 4, 1))
-                    return wrong(k, "argmax_bac", n, "%zu (%.9g), want %zu (%.9g)", g,
-                                 (double)get(got), w, (double)get(want));
-            }
+    for (size_t depth = 0; depth <= 400; depth = next_length(depth)) {
+        enum kind kind = (enum kind)below(N_KINDS);
+        const float *a = floats(0, depth * MR, below(4), kind);
+        size_t ldc = NR + below(20), size = ((MR - 1) * ldc + NR) * sizeof(float);
+        size_t offset = below(4), cut = below(depth + 1);
+        for (size_t i = 0; i < depth * NR; i++)
+            b[i] = value_of(kind);
+        float *got = guarded(0, size, offset), *want = guarded(1, size, offset);
+        watch(k, "gemm_tile_add", depth);
+        k->gemm_tile(a, b, cut, got, ldc);
+        k->gemm_tile_add(a + cut * MR, b + cut * NR, depth - cut, got, ldc);
+        ref.gemm_tile(a, b, depth, want, ldc);
+        if (!guards_whole(0, size, offset) || memcmp(got, want, size) != 0)
+            return wrong(k, "gemm_tile_add", depth, "differs when cut at %zu", cut);
+        k->gemm_tile_add(a, b, depth, got, ldc);
+        ref.gemm_tile_add(a, b, depth, want, ldc);
+        if (memcmp(got, want, size) != 0)
+            return wrong(k, "gemm_tile_add", depth, "differs (kind %u)", (unsigned)kind);
+    }
     return true;
 }
 
@@ -546,20 +578,24 @@ static bool check_select(const wte__kernels *k)
     return true;
 }
 
+#include "check_nn.h"
+
 static bool check_all(const wte__kernels *k)
 {
     bool good = true;
 
     for (unsigned which = 0; which < N_ROW_KERNELS; which++)
         good &= check_row_kernel(k, which);
+    good &= check_dot_rows(k);
     good &= check_sumsq(k);
     good &= check_maxabs(k);
     good &= check_conversions(k);
     good &= check_quantize(k);
     good &= check_i8(k);
     good &= check_gemm(k);
-    good &= check_argmax(k);
+    good &= check_gemm_add(k);
     good &= check_select(k);
+    good &= check_nn(k);
     return good;
 }
 
@@ -578,7 +614,7 @@ static double now_ns(void)
 typedef struct job {
     const wte__kernels *k;
     size_t dim, n_rows;
-    const float *x, *y, *z; /* [dim * 16] */
+    const float *x, *y; /* [dim * 16] */
     const uint16_t *half;
     const int8_t *codes, *query;
     void *out;
@@ -656,11 +692,84 @@ static double timed_gemm(const job *j)
     return 0.0;
 }
 
-static double timed_argmax(const job *j)
+static double timed_gemm_add(const job *j)
 {
-    float value;
+    j->k->gemm_tile_add(j->x, j->y, j->dim, j->out, WTE__GEMM_NR);
+    return 0.0;
+}
 
-    return (double)j->k->argmax_bac(j->x, j->y, j->z, j->dim, &value);
+static double timed_many_i8(const job *j)
+{
+    size_t ldx = (j->dim + WTE__QUERY_PAD - 1) / WTE__QUERY_PAD * WTE__QUERY_PAD;
+
+    j->k->many_i8(j->codes, j->dim, BLOCK_ROWS, j->codes, ldx, BLOCK_ROWS, j->dim, j->out,
+                  BLOCK_ROWS);
+    return 0.0;
+}
+
+static double timed_layer_norm(const job *j)
+{
+    j->k->layer_norm(j->x, j->y, j->y, 1e-5f, j->dim, j->out);
+    return 0.0;
+}
+
+/* These work in place, over and over on what they gave: not slower for any number. */
+static double timed_gelu_tanh(const job *j)
+{
+    j->k->gelu_tanh(j->out, j->dim);
+    return 0.0;
+}
+
+static double timed_gelu_erf(const job *j)
+{
+    j->k->gelu_erf(j->out, j->dim);
+    return 0.0;
+}
+
+static double timed_tanh(const job *j)
+{
+    j->k->tanh_f32(j->out, j->dim);
+    return 0.0;
+}
+
+static double timed_softmax(const job *j)
+{
+    j->k->softmax(j->out, j->dim);
+    return 0.0;
+}
+
+static double timed_max(const job *j)
+{
+    return (double)j->k->max_f32(j->x, j->dim);
+}
+
+static double timed_sum_exp(const job *j)
+{
+    return j->k->sum_exp(j->x, j->dim, 1.0f);
+}
+
+static void first_cells(uint32_t *cells)
+{
+    for (uint32_t i = 0; i < BLOCK_ROWS; i++)
+        cells[i] = i;
+}
+
+static double timed_scores(const job *j)
+{
+    uint32_t cells[BLOCK_ROWS];
+
+    first_cells(cells);
+    j->k->attend_scores_f32(j->y, j->x, cells, BLOCK_ROWS, j->dim, j->out);
+    return 0.0;
+}
+
+static double timed_mix(const job *j)
+{
+    uint32_t cells[BLOCK_ROWS];
+
+    first_cells(cells);
+    j->k->attend_mix_f32(j->y, j->x, cells, BLOCK_ROWS, j->dim, j->out);
+    return 0.0;
 }
 
 static double timed_select(const job *j)
@@ -670,10 +779,14 @@ static double timed_select(const job *j)
 
 static double stream_f32(const job *j)
 {
+    float dots[BLOCK_ROWS];
     double sum = 0.0;
 
-    for (size_t r = 0; r < j->n_rows; r++)
-        sum += (double)j->k->dot_f32(j->x + r * j->dim, j->y, j->dim);
+    for (size_t r = 0; r + BLOCK_ROWS <= j->n_rows; r += BLOCK_ROWS) {
+        j->k->dot_f32_rows((const void *)(j->x + r * j->dim), NULL, j->dim * sizeof(float),
+                           BLOCK_ROWS, j->y, j->dim, dots);
+        sum += (double)dots[0];
+    }
     return sum;
 }
 
@@ -693,6 +806,58 @@ static double stream_i8(const job *j)
     for (; r + BLOCK_ROWS < j->n_rows; r += BLOCK_ROWS)
         j->k->dot_i8_rows(j->codes + r * j->dim, j->dim, BLOCK_ROWS, j->query, j->dim, j->out);
     return 0.0;
+}
+
+/* Square matrices of dim, one after the other. */
+static double stream_matrices(const job *j, size_t n_rows, bool half, bool in_out)
+{
+    float *y = j->out;
+
+    for (size_t r = 0; r + j->dim <= j->n_rows; r += j->dim) {
+        if (half && in_out)
+            j->k->few_in_out_f16(j->half + r * j->dim, j->dim, j->dim, j->dim, j->x, j->dim, n_rows,
+                                 y, j->dim);
+        else if (half)
+            j->k->few_out_in_f16(j->half + r * j->dim, j->dim, j->dim, j->dim, j->x, j->dim, n_rows,
+                                 y, j->dim);
+        else if (in_out)
+            j->k->few_in_out_f32(j->x + r * j->dim, j->dim, j->dim, j->dim, j->x, j->dim, n_rows, y,
+                                 j->dim);
+        else
+            j->k->few_out_in_f32(j->x + r * j->dim, j->dim, j->dim, j->dim, j->x, j->dim, n_rows, y,
+                                 j->dim);
+    }
+    return (double)*y;
+}
+
+static double stream_in_out_f32(const job *j)
+{
+    return stream_matrices(j, 1, false, true);
+}
+
+static double stream_in_out_f32_by_4(const job *j)
+{
+    return stream_matrices(j, 4, false, true);
+}
+
+static double stream_in_out_f16(const job *j)
+{
+    return stream_matrices(j, 1, true, true);
+}
+
+static double stream_out_in_f32(const job *j)
+{
+    return stream_matrices(j, 1, false, false);
+}
+
+static double stream_out_in_f32_by_4(const job *j)
+{
+    return stream_matrices(j, 4, false, false);
+}
+
+static double stream_out_in_f16(const job *j)
+{
+    return stream_matrices(j, 1, true, false);
 }
 
 /* What memory gives to a loop that only adds, for comparison. */
@@ -730,11 +895,27 @@ static const struct bench {
     {"quantize_i8", timed_quantize, 5, "GB/s", 1},
     {"dot_i8_rows", timed_i8, 1, "GB/s", BLOCK_ROWS},
     {"gemm_tile", timed_gemm, 2 * WTE__GEMM_MR *WTE__GEMM_NR, "GFLOP/s", 1},
-    {"argmax_bac", timed_argmax, 12, "GB/s", 1},
+    {"gemm_tile_add", timed_gemm_add, 2 * WTE__GEMM_MR *WTE__GEMM_NR, "GFLOP/s", 1},
+    {"many_i8", timed_many_i8, 2 * BLOCK_ROWS, "GOP/s", BLOCK_ROWS},
+    {"layer_norm", timed_layer_norm, 16, "GB/s", 1},
+    {"gelu_tanh", timed_gelu_tanh, 1, "Gvalue/s", 1},
+    {"gelu_erf", timed_gelu_erf, 1, "Gvalue/s", 1},
+    {"tanh_f32", timed_tanh, 1, "Gvalue/s", 1},
+    {"softmax", timed_softmax, 1, "Gvalue/s", 1},
+    {"max_f32", timed_max, 4, "GB/s", 1},
+    {"sum_exp", timed_sum_exp, 1, "Gvalue/s", 1},
+    {"attend_scores_f32", timed_scores, 4, "GB/s", BLOCK_ROWS},
+    {"attend_mix_f32", timed_mix, 4, "GB/s", BLOCK_ROWS},
     {"select_ge", timed_select, 4, "GB/s", 1},
-    {"dot_f32, stream", stream_f32, 4, "GB/s", 0},
+    {"dot_f32_rows, stream", stream_f32, 4, "GB/s", 0},
     {"dot_f16, stream", stream_f16, 2, "GB/s", 0},
     {"dot_i8_rows, stream", stream_i8, 1, "GB/s", 0},
+    {"few_in_out_f32", stream_in_out_f32, 4, "GB/s", 0},
+    {"few_in_out_f32, 4 x", stream_in_out_f32_by_4, 4, "GB/s", 0},
+    {"few_in_out_f16", stream_in_out_f16, 2, "GB/s", 0},
+    {"few_out_in_f32", stream_out_in_f32, 4, "GB/s", 0},
+    {"few_out_in_f32, 4 x", stream_out_in_f32_by_4, 4, "GB/s", 0},
+    {"few_out_in_f16", stream_out_in_f16, 2, "GB/s", 0},
 };
 static const struct bench plain_read = {"plain read, stream", stream_plain, 4, "GB/s", 0};
 
@@ -783,9 +964,9 @@ static void print_bench(const struct bench *b, const char *set, const job *like)
 static int bench(const char *only)
 {
     enum { BYTES = (128 << 20) + 4096 };
-    static _Alignas(64) float y[768 * WTE__GEMM_NR], z[768];
+    static _Alignas(64) float y[768 * WTE__GEMM_NR];
     static _Alignas(64) int8_t query[768];
-    static float out[4096];
+    static float out[BLOCK_ROWS * BLOCK_ROWS];
     float *x = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (x == MAP_FAILED) {
@@ -796,12 +977,9 @@ static int bench(const char *only)
         x[i] = (float)(i & 1023) * 0x1p-10f; /* as bytes, halves and floats all finite */
     for (size_t i = 0; i < sizeof y / sizeof *y; i++)
         y[i] = uniform();
-    for (size_t i = 0; i < sizeof z / sizeof *z; i++)
-        z[i] = uniform();
     for (size_t i = 0; i < sizeof query; i++)
         query[i] = (int8_t)((int)below(255) - 127);
-    job like = {
-        .x = x, .y = y, .z = z, .half = (void *)x, .codes = (void *)x, .query = query, .out = out};
+    job like = {.x = x, .y = y, .half = (void *)x, .codes = (void *)x, .query = query, .out = out};
 
     printf("\n%-20s %-8s %10s %9s %10s %9s\n%-20s %-8s %10s %9s %10s %9s\n", "", "", "dim 300", "",
            "dim 768", "", "kernel", "set", "ns/row", "rate", "ns/row", "rate");

@@ -8,6 +8,8 @@
 #include <arm_neon.h>
 #include "kernel/kernel_c.h"
 
+#define INLINE static inline __attribute__((always_inline))
+
 static void dot_i8_rows(const int8_t *codes, size_t stride, size_t n_rows, const int8_t *query,
                         size_t dim, int32_t *out)
 {
@@ -24,12 +26,40 @@ static void dot_i8_rows(const int8_t *codes, size_t stride, size_t n_rows, const
     }
 }
 
+enum { TILE_X = 4, TILE_W = 4 };
+
+INLINE void i8_tile(size_t rows, size_t columns, const int8_t *w, size_t stride, const int8_t *x,
+                    size_t ldx, size_t dim, int32_t *out, size_t ldo)
+{
+    int32x4_t sums[TILE_W][TILE_X];
+
+    UNROLLED (c, columns)
+        UNROLLED (r, rows)
+            sums[c][r] = vdupq_n_s32(0);
+    for (size_t i = 0; i < dim; i += 16) {
+        int8x16_t v[TILE_X];
+        UNROLLED (r, rows)
+            v[r] = vld1q_s8(x + r * ldx + i);
+        UNROLLED (c, columns) {
+            int8x16_t codes = vld1q_s8(w + c * stride + i);
+            UNROLLED (r, rows)
+                sums[c][r] = vdotq_s32(sums[c][r], codes, v[r]);
+        }
+    }
+    UNROLLED (c, columns)
+        UNROLLED (r, rows)
+            wte__put_u32(out + r * ldo + c, (uint32_t)vaddvq_s32(sums[c][r]));
+}
+
+#include "kernel/kernel_nn_i8.h"
+
 void wte__kernels_init_dotprod(wte__kernels *k, unsigned cpu_flags)
 {
     if (!(cpu_flags & WTE_CPU_DOTPROD))
         return;
     k->name = "dotprod";
     k->dot_i8_rows = dot_i8_rows;
+    k->many_i8 = many_i8;
 }
 #else
 typedef int wte__no_dotprod;

@@ -12,64 +12,10 @@
  * All loads are of bytes and then reinterpreted, which asks for no alignment. */
 #if defined(__aarch64__)
 #include "kernel/kernel.h"
-#include <arm_neon.h>
-#include <math.h>
-#include "kernel/kernel_c.h"
-
-#define INLINE static inline __attribute__((always_inline))
+#include <stdbool.h>
+#include "kernel/arm/neon.h"
 
 enum operation { DOT, SQUARED, ABSOLUTE };
-enum type { F32, F16, BF16 };
-
-/* ---- loads and stores at any alignment ---------------------------------------------------- */
-
-INLINE float32x4_t load_f32(const float *x)
-{
-    return vreinterpretq_f32_u8(vld1q_u8((const uint8_t *)x));
-}
-
-INLINE void store_f32(float *out, float32x4_t v)
-{
-    vst1q_u8((uint8_t *)out, vreinterpretq_u8_f32(v));
-}
-
-INLINE uint16x4_t load_u16(const uint16_t *x)
-{
-    return vreinterpret_u16_u8(vld1_u8((const uint8_t *)x));
-}
-
-INLINE void store_u16(uint16_t *out, uint16x4_t v)
-{
-    vst1_u8((uint8_t *)out, vreinterpret_u8_u16(v));
-}
-
-INLINE float32x4_t widen(enum type type, uint16x4_t x)
-{
-    if (type == F16)
-        return vcvt_f32_f16(vreinterpret_f16_u16(x));
-    return vreinterpretq_f32_u32(vshll_n_u16(x, 16));
-}
-
-INLINE float32x4_t load(enum type type, const void *x, size_t i)
-{
-    if (type == F32)
-        return load_f32((const float *)x + i);
-    return widen(type, load_u16((const uint16_t *)x + i));
-}
-
-/* n (1..3) elements, the rest 0. */
-INLINE float32x4_t load_some(enum type type, const void *x, size_t i, size_t n)
-{
-    float f[4] = {0};
-    uint16_t h[4] = {0};
-
-    for (size_t j = 0; j < n; j++)
-        if (type == F32)
-            f[j] = wte__get_f32((const float *)x + i + j);
-        else
-            h[j] = wte__get_u16((const uint16_t *)x + i + j);
-    return type == F32 ? load_f32(f) : widen(type, load_u16(h));
-}
 
 /* ---- sums over rows ----------------------------------------------------------------------- */
 
@@ -105,6 +51,17 @@ INLINE float sum_pairs(enum operation op, enum type type, const void *x, const f
 static float dot_f32(const float *x, const float *y, size_t n)
 {
     return sum_pairs(DOT, F32, x, y, n);
+}
+
+static void dot_f32_rows(const unsigned char *base, const uint64_t *offsets, size_t stride,
+                         size_t n_rows, const float *y, size_t dim, float *out)
+{
+    for (size_t r = 0; r < n_rows; r++) {
+        const unsigned char *x = base + (offsets ? offsets[r] : r * stride);
+
+        wte__prefetch_ahead(x, dim * sizeof *y);
+        out[r] = sum_pairs(DOT, F32, x, y, dim);
+    }
 }
 
 static float dot_f16(const uint16_t *x, const float *y, size_t n)
@@ -292,8 +249,10 @@ static void dot_i8_rows(const int8_t *codes, size_t stride, size_t n_rows, const
         c##r##2 = fma(c##r##2, b2, v, lane);                                                       \
         c##r##3 = fma(c##r##3, b3, v, lane);                                                       \
     } while (0)
-#define ZEROS(r)                                                                                   \
-    float32x4_t c##r##0 = vdupq_n_f32(0.0f), c##r##1 = c##r##0, c##r##2 = c##r##0, c##r##3 = c##r##0
+#define BEGIN_AT(r, j) (add ? load_f32(c + (r)*ldc + (j)) : vdupq_n_f32(0.0f))
+#define BEGIN(r)                                                                                   \
+    float32x4_t c##r##0 = BEGIN_AT(r, 0), c##r##1 = BEGIN_AT(r, 4), c##r##2 = BEGIN_AT(r, 8),      \
+                c##r##3 = BEGIN_AT(r, 12)
 #define STORE(r)                                                                                   \
     do {                                                                                           \
         store_f32(c + (r)*ldc, c##r##0);                                                           \
@@ -302,14 +261,14 @@ static void dot_i8_rows(const int8_t *codes, size_t stride, size_t n_rows, const
         store_f32(c + (r)*ldc + 12, c##r##3);                                                      \
     } while (0)
 
-static void gemm_tile(const float *a, const float *b, size_t k, float *c, size_t ldc)
+INLINE void tile(const float *a, const float *b, size_t k, float *c, size_t ldc, bool add)
 {
-    ZEROS(0);
-    ZEROS(1);
-    ZEROS(2);
-    ZEROS(3);
-    ZEROS(4);
-    ZEROS(5);
+    BEGIN(0);
+    BEGIN(1);
+    BEGIN(2);
+    BEGIN(3);
+    BEGIN(4);
+    BEGIN(5);
 
     for (; k > 0; k--, a += WTE__GEMM_MR, b += WTE__GEMM_NR) {
         float32x4_t b0 = vld1q_f32(b), b1 = vld1q_f32(b + 4);
@@ -331,52 +290,14 @@ static void gemm_tile(const float *a, const float *b, size_t k, float *c, size_t
     STORE(5);
 }
 
-INLINE float32x4_t scores(const float *a, const float *b, const float *c, size_t i)
+static void gemm_tile(const float *a, const float *b, size_t k, float *c, size_t ldc)
 {
-    return vaddq_f32(vsubq_f32(load_f32(b + i), load_f32(a + i)), load_f32(c + i));
+    tile(a, b, k, c, ldc, false);
 }
 
-/* n is at least 4. */
-static float max_bac(const float *a, const float *b, const float *c, size_t n)
+static void gemm_tile_add(const float *a, const float *b, size_t k, float *c, size_t ldc)
 {
-    float32x4_t m0 = vdupq_n_f32(-INFINITY), m1 = m0, m2 = m0, m3 = m0;
-    size_t i = 0;
-
-    for (; i + 16 <= n; i += 16) { /* fmaxnm prefers the number where the other is NaN */
-        m0 = vmaxnmq_f32(m0, scores(a, b, c, i));
-        m1 = vmaxnmq_f32(m1, scores(a, b, c, i + 4));
-        m2 = vmaxnmq_f32(m2, scores(a, b, c, i + 8));
-        m3 = vmaxnmq_f32(m3, scores(a, b, c, i + 12));
-    }
-    for (; i + 4 < n; i += 4)
-        m0 = vmaxnmq_f32(m0, scores(a, b, c, i));
-    m1 = vmaxnmq_f32(m1, scores(a, b, c, n - 4)); /* the last four, perhaps for a second time */
-    return vmaxnmvq_f32(vmaxnmq_f32(vmaxnmq_f32(m0, m1), vmaxnmq_f32(m2, m3)));
-}
-
-/* Four lanes of all ones or zeros as one number, 16 bits for each lane. */
-INLINE uint64_t bits_of(uint32x4_t mask)
-{
-    return vget_lane_u64(vreinterpret_u64_u16(vmovn_u32(mask)), 0);
-}
-
-static size_t argmax_bac(const float *a, const float *b, const float *c, size_t n, float *value)
-{
-    float max = n < 4 ? -INFINITY : max_bac(a, b, c, n);
-
-    if (max == -INFINITY) /* few scores, or nothing but NaN and minus infinity */
-        return wte__argmax_bac_c(a, b, c, n, value);
-    for (size_t i = 0; i < n; i += 4) {
-        size_t at = i + 4 <= n ? i : n - 4;
-        uint64_t bits = bits_of(vceqq_f32(scores(a, b, c, at), vdupq_n_f32(max)));
-        if (bits) {
-            at += (unsigned)__builtin_ctzll(bits) / 16;
-            /* Computed again: among equals, the maximum may be the other zero. */
-            wte__put_f32(value, wte__get_f32(b + at) - wte__get_f32(a + at) + wte__get_f32(c + at));
-            return at;
-        }
-    }
-    return n; /* not reached: the maximum is one of the scores */
+    tile(a, b, k, c, ldc, true);
 }
 
 static size_t select_ge(const float *x, size_t n, float threshold, uint32_t *out)
@@ -404,6 +325,7 @@ void wte__kernels_init_neon(wte__kernels *k, unsigned cpu_flags)
         return;
     k->name = "neon";
     k->dot_f32 = dot_f32;
+    k->dot_f32_rows = dot_f32_rows;
     k->dot_f16 = dot_f16;
     k->dot_bf16 = dot_bf16;
     k->sqdist_f32 = sqdist_f32;
@@ -419,8 +341,9 @@ void wte__kernels_init_neon(wte__kernels *k, unsigned cpu_flags)
     k->quantize_i8 = quantize_i8;
     k->dot_i8_rows = dot_i8_rows;
     k->gemm_tile = gemm_tile;
-    k->argmax_bac = argmax_bac;
+    k->gemm_tile_add = gemm_tile_add;
     k->select_ge = select_ge;
+    wte__kernels_init_neon_nn(k);
 }
 #else
 typedef int wte__no_neon;

@@ -20,65 +20,12 @@
  * second one stops at the first score that equals it. Keeping indices in the first costs more. */
 #if defined(__x86_64__)
 #include "kernel/kernel.h"
-#include <immintrin.h>
-#include <math.h>
-#include "kernel/kernel_c.h"
-
-#define INLINE static inline __attribute__((always_inline))
+#include <stdbool.h>
+#include "kernel/x86/avx2.h"
 
 enum operation { DOT, SQUARED, ABSOLUTE };
-enum type { F32, F16, BF16 };
 
 /* ---- sums over rows ----------------------------------------------------------------------- */
-
-INLINE __m256 widen(enum type type, __m128i x)
-{
-    if (type == F16)
-        return _mm256_cvtph_ps(x);
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(x), 16));
-}
-
-INLINE __m256 load(enum type type, const void *x, size_t i)
-{
-    if (type == F32)
-        return _mm256_loadu_ps((const float *)x + i);
-    return widen(type, _mm_loadu_si128((const void *)((const uint16_t *)x + i)));
-}
-
-/* The first n (1..7) lanes are on. */
-INLINE __m256i mask_of(size_t n)
-{
-    static const int32_t on[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
-
-    return _mm256_loadu_si256((const void *)(on + 8 - n));
-}
-
-/* n (1..7) halves from any address without touching what follows them. */
-INLINE __m128i load_halves(const uint16_t *x, size_t n)
-{
-    uint64_t part[2] = {0, 0}, at = 0;
-    uint32_t two;
-
-    if (n & 4) {
-        memcpy(&part[0], x, 8);
-        x += 4;
-        at = 1;
-    }
-    if (n & 1)
-        part[at] = wte__get_u16(x + (n & 2));
-    if (n & 2) {
-        memcpy(&two, x, 4);
-        part[at] = part[at] << 32 | two;
-    }
-    return _mm_set_epi64x((long long)part[1], (long long)part[0]);
-}
-
-INLINE __m256 load_some(enum type type, const void *x, size_t i, size_t n)
-{
-    if (type == F32)
-        return _mm256_maskload_ps((const float *)x + i, mask_of(n));
-    return widen(type, load_halves((const uint16_t *)x + i, n));
-}
 
 INLINE __m256 step(enum operation op, __m256 sum, __m256 x, __m256 y)
 {
@@ -89,14 +36,6 @@ INLINE __m256 step(enum operation op, __m256 sum, __m256 x, __m256 y)
     if (op == SQUARED)
         return _mm256_fmadd_ps(d, d, sum);
     return _mm256_add_ps(sum, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), d));
-}
-
-INLINE float add_lanes(__m256 v)
-{
-    __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-
-    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
-    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
 
 INLINE double add_lanes_f64(__m256d v)
@@ -127,6 +66,17 @@ INLINE float sum_pairs(enum operation op, enum type type, const void *x, const f
 static float dot_f32(const float *x, const float *y, size_t n)
 {
     return sum_pairs(DOT, F32, x, y, n);
+}
+
+static void dot_f32_rows(const unsigned char *base, const uint64_t *offsets, size_t stride,
+                         size_t n_rows, const float *y, size_t dim, float *out)
+{
+    for (size_t r = 0; r < n_rows; r++) {
+        const unsigned char *x = base + (offsets ? offsets[r] : r * stride);
+
+        wte__prefetch_ahead(x, dim * sizeof *y);
+        out[r] = sum_pairs(DOT, F32, x, y, dim);
+    }
 }
 
 static float dot_f16(const uint16_t *x, const float *y, size_t n)
@@ -375,13 +325,27 @@ static void dot_i8_rows(const int8_t *codes, size_t stride, size_t n_rows, const
         right##r = _mm256_fmadd_ps(v, b1, right##r);                                               \
     } while (0)
 
-static void gemm_tile(const float *a, const float *b, size_t k, float *c, size_t ldc)
+INLINE void tile(const float *a, const float *b, size_t k, float *c, size_t ldc, bool add)
 {
     /* named, not in arrays: compilers keep such arrays in memory before and after the loop */
     const __m256 zero = _mm256_setzero_ps();
     __m256 left0 = zero, left1 = zero, left2 = zero, left3 = zero, left4 = zero, left5 = zero;
     __m256 right0 = zero, right1 = zero, right2 = zero, right3 = zero, right4 = zero, right5 = zero;
 
+    if (add) {
+        left0 = _mm256_loadu_ps(c);
+        right0 = _mm256_loadu_ps(c + 8);
+        left1 = _mm256_loadu_ps(c + ldc);
+        right1 = _mm256_loadu_ps(c + ldc + 8);
+        left2 = _mm256_loadu_ps(c + 2 * ldc);
+        right2 = _mm256_loadu_ps(c + 2 * ldc + 8);
+        left3 = _mm256_loadu_ps(c + 3 * ldc);
+        right3 = _mm256_loadu_ps(c + 3 * ldc + 8);
+        left4 = _mm256_loadu_ps(c + 4 * ldc);
+        right4 = _mm256_loadu_ps(c + 4 * ldc + 8);
+        left5 = _mm256_loadu_ps(c + 5 * ldc);
+        right5 = _mm256_loadu_ps(c + 5 * ldc + 8);
+    }
     for (; k > 0; k--, a += WTE__GEMM_MR, b += WTE__GEMM_NR) {
         __m256 b0 = _mm256_load_ps(b), b1 = _mm256_load_ps(b + 8);
         ROW(0);
@@ -405,56 +369,14 @@ static void gemm_tile(const float *a, const float *b, size_t k, float *c, size_t
     _mm256_storeu_ps(c + 5 * ldc + 8, right5);
 }
 
-INLINE __m256 scores(const float *a, const float *b, const float *c, size_t i)
+static void gemm_tile(const float *a, const float *b, size_t k, float *c, size_t ldc)
 {
-    __m256 difference = _mm256_sub_ps(_mm256_loadu_ps(b + i), _mm256_loadu_ps(a + i));
-
-    return _mm256_add_ps(difference, _mm256_loadu_ps(c + i));
+    tile(a, b, k, c, ldc, false);
 }
 
-INLINE __m256 max_lanes(__m256 v)
+static void gemm_tile_add(const float *a, const float *b, size_t k, float *c, size_t ldc)
 {
-    v = _mm256_max_ps(v, _mm256_permute2f128_ps(v, v, 1));
-    v = _mm256_max_ps(v, _mm256_permute_ps(v, _MM_SHUFFLE(1, 0, 3, 2)));
-    return _mm256_max_ps(v, _mm256_permute_ps(v, _MM_SHUFFLE(2, 3, 0, 1)));
-}
-
-/* n is at least 8. */
-static float max_bac(const float *a, const float *b, const float *c, size_t n)
-{
-    __m256 m0 = _mm256_set1_ps(-INFINITY), m1 = m0, m2 = m0, m3 = m0;
-    size_t i = 0;
-
-    for (; i + 32 <= n; i += 32) { /* vmaxps gives its second operand where the first is NaN */
-        m0 = _mm256_max_ps(scores(a, b, c, i), m0);
-        m1 = _mm256_max_ps(scores(a, b, c, i + 8), m1);
-        m2 = _mm256_max_ps(scores(a, b, c, i + 16), m2);
-        m3 = _mm256_max_ps(scores(a, b, c, i + 24), m3);
-    }
-    for (; i + 8 < n; i += 8)
-        m0 = _mm256_max_ps(scores(a, b, c, i), m0);
-    m1 = _mm256_max_ps(scores(a, b, c, n - 8), m1); /* the last eight, perhaps for a second time */
-    return _mm256_cvtss_f32(max_lanes(_mm256_max_ps(_mm256_max_ps(m0, m1), _mm256_max_ps(m2, m3))));
-}
-
-static size_t argmax_bac(const float *a, const float *b, const float *c, size_t n, float *value)
-{
-    float max = n < 8 ? -INFINITY : max_bac(a, b, c, n);
-
-    if (max == -INFINITY) /* few scores, or nothing but NaN and minus infinity */
-        return wte__argmax_bac_c(a, b, c, n, value);
-    for (size_t i = 0; i < n; i += 8) {
-        size_t at = i + 8 <= n ? i : n - 8;
-        __m256 same = _mm256_cmp_ps(scores(a, b, c, at), _mm256_set1_ps(max), _CMP_EQ_OQ);
-        unsigned bits = (unsigned)_mm256_movemask_ps(same);
-        if (bits) {
-            at += (unsigned)__builtin_ctz(bits);
-            /* Computed again: among equals, the maximum may be the other zero. */
-            wte__put_f32(value, wte__get_f32(b + at) - wte__get_f32(a + at) + wte__get_f32(c + at));
-            return at;
-        }
-    }
-    return n; /* not reached: the maximum is one of the scores */
+    tile(a, b, k, c, ldc, true);
 }
 
 static size_t select_ge(const float *x, size_t n, float threshold, uint32_t *out)
@@ -488,6 +410,7 @@ void wte__kernels_init_avx2(wte__kernels *k, unsigned cpu_flags)
         return;
     k->name = "avx2";
     k->dot_f32 = dot_f32;
+    k->dot_f32_rows = dot_f32_rows;
     k->dot_f16 = dot_f16;
     k->dot_bf16 = dot_bf16;
     k->sqdist_f32 = sqdist_f32;
@@ -503,8 +426,9 @@ void wte__kernels_init_avx2(wte__kernels *k, unsigned cpu_flags)
     k->quantize_i8 = quantize_i8;
     k->dot_i8_rows = dot_i8_rows;
     k->gemm_tile = gemm_tile;
-    k->argmax_bac = argmax_bac;
+    k->gemm_tile_add = gemm_tile_add;
     k->select_ge = select_ge;
+    wte__kernels_init_avx2_nn(k);
 }
 #else
 typedef int wte__no_avx2;

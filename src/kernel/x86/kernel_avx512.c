@@ -13,45 +13,12 @@
  * change the last bit of results; equal bits on all machines are worth more here. */
 #if defined(__x86_64__)
 #include "kernel/kernel.h"
-#include <immintrin.h>
-#include <math.h>
-#include "kernel/kernel_c.h"
-
-#define INLINE static inline __attribute__((always_inline))
+#include <stdbool.h>
+#include "kernel/x86/avx512.h"
 
 enum operation { DOT, SQUARED, ABSOLUTE };
-enum type { F32, F16, BF16 };
-
-/* The first n lanes, all 16 for any larger n. */
-INLINE __mmask16 lanes(size_t n)
-{
-    unsigned first = n >= 16 ? 0xFFFFu : (1u << n) - 1;
-
-    return (__mmask16)first;
-}
 
 /* ---- sums over rows ----------------------------------------------------------------------- */
-
-INLINE __m512 widen(enum type type, __m256i x)
-{
-    if (type == F16)
-        return _mm512_cvtph_ps(x);
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
-}
-
-INLINE __m512 load(enum type type, const void *x, size_t i)
-{
-    if (type == F32)
-        return _mm512_loadu_ps((const float *)x + i);
-    return widen(type, _mm256_loadu_si256((const void *)((const uint16_t *)x + i)));
-}
-
-INLINE __m512 load_some(enum type type, const void *x, size_t i, __mmask16 mask)
-{
-    if (type == F32)
-        return _mm512_maskz_loadu_ps(mask, (const float *)x + i);
-    return widen(type, _mm256_maskz_loadu_epi16(mask, (const uint16_t *)x + i));
-}
 
 INLINE __m512 step(enum operation op, __m512 sum, __m512 x, __m512 y)
 {
@@ -75,16 +42,27 @@ INLINE float sum_pairs(enum operation op, enum type type, const void *x, const f
         s2 = step(op, s2, load(type, x, i + 32), _mm512_loadu_ps(y + i + 32));
         s3 = step(op, s3, load(type, x, i + 48), _mm512_loadu_ps(y + i + 48));
     }
-    for (; i < n; i += 16) {
-        __mmask16 mask = lanes(n - i);
-        s0 = step(op, s0, load_some(type, x, i, mask), load_some(F32, y, i, mask));
-    }
+    for (; i + 16 <= n; i += 16)
+        s0 = step(op, s0, load(type, x, i), _mm512_loadu_ps(y + i));
+    if (i < n)
+        s1 = step(op, s1, load_some(type, x, i, n - i), load_some(F32, y, i, n - i));
     return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(s0, s1), _mm512_add_ps(s2, s3)));
 }
 
 static float dot_f32(const float *x, const float *y, size_t n)
 {
     return sum_pairs(DOT, F32, x, y, n);
+}
+
+static void dot_f32_rows(const unsigned char *base, const uint64_t *offsets, size_t stride,
+                         size_t n_rows, const float *y, size_t dim, float *out)
+{
+    for (size_t r = 0; r < n_rows; r++) {
+        const unsigned char *x = base + (offsets ? offsets[r] : r * stride);
+
+        wte__prefetch_ahead(x, dim * sizeof *y);
+        out[r] = sum_pairs(DOT, F32, x, y, dim);
+    }
 }
 
 static float dot_f16(const uint16_t *x, const float *y, size_t n)
@@ -164,7 +142,7 @@ static void f16_to_f32(const uint16_t *x, float *out, size_t n)
 {
     for (size_t i = 0; i < n; i += 16) {
         __mmask16 mask = lanes(n - i);
-        _mm512_mask_storeu_ps(out + i, mask, load_some(F16, x, i, mask));
+        _mm512_mask_storeu_ps(out + i, mask, load_masked(F16, x, i, mask));
     }
 }
 
@@ -172,7 +150,7 @@ static void bf16_to_f32(const uint16_t *x, float *out, size_t n)
 {
     for (size_t i = 0; i < n; i += 16) {
         __mmask16 mask = lanes(n - i);
-        _mm512_mask_storeu_ps(out + i, mask, load_some(BF16, x, i, mask));
+        _mm512_mask_storeu_ps(out + i, mask, load_masked(BF16, x, i, mask));
     }
 }
 
@@ -254,11 +232,19 @@ static void dot_i8_rows(const int8_t *codes, size_t stride, size_t n_rows, const
 /* Add a[r] times the 16 values of b to row r. */
 #define ROW(r) sum##r = _mm512_fmadd_ps(_mm512_set1_ps(wte__get_f32(a + (r))), row, sum##r)
 
-static void gemm_tile(const float *a, const float *b, size_t k, float *c, size_t ldc)
+INLINE void tile(const float *a, const float *b, size_t k, float *c, size_t ldc, bool add)
 {
     __m512 sum0 = _mm512_setzero_ps(), sum1 = sum0, sum2 = sum0, sum3 = sum0, sum4 = sum0;
     __m512 sum5 = sum0;
 
+    if (add) {
+        sum0 = _mm512_loadu_ps(c);
+        sum1 = _mm512_loadu_ps(c + ldc);
+        sum2 = _mm512_loadu_ps(c + 2 * ldc);
+        sum3 = _mm512_loadu_ps(c + 3 * ldc);
+        sum4 = _mm512_loadu_ps(c + 4 * ldc);
+        sum5 = _mm512_loadu_ps(c + 5 * ldc);
+    }
     for (; k > 0; k--, a += WTE__GEMM_MR, b += WTE__GEMM_NR) {
         __m512 row = _mm512_load_ps(b);
         ROW(0);
@@ -276,47 +262,14 @@ static void gemm_tile(const float *a, const float *b, size_t k, float *c, size_t
     _mm512_storeu_ps(c + 5 * ldc, sum5);
 }
 
-INLINE __m512 scores(const float *a, const float *b, const float *c, size_t i)
+static void gemm_tile(const float *a, const float *b, size_t k, float *c, size_t ldc)
 {
-    __m512 difference = _mm512_sub_ps(_mm512_loadu_ps(b + i), _mm512_loadu_ps(a + i));
-
-    return _mm512_add_ps(difference, _mm512_loadu_ps(c + i));
+    tile(a, b, k, c, ldc, false);
 }
 
-/* n is at least 16. */
-static float max_bac(const float *a, const float *b, const float *c, size_t n)
+static void gemm_tile_add(const float *a, const float *b, size_t k, float *c, size_t ldc)
 {
-    __m512 m0 = _mm512_set1_ps(-INFINITY), m1 = m0;
-    size_t i = 0;
-
-    for (; i + 32 <= n; i += 32) { /* vmaxps gives its second operand where the first is NaN */
-        m0 = _mm512_max_ps(scores(a, b, c, i), m0);
-        m1 = _mm512_max_ps(scores(a, b, c, i + 16), m1);
-    }
-    if (i + 16 < n)
-        m0 = _mm512_max_ps(scores(a, b, c, i), m0);
-    m1 = _mm512_max_ps(scores(a, b, c, n - 16), m1); /* the last ones, perhaps for a second time */
-    return _mm512_reduce_max_ps(_mm512_max_ps(m0, m1));
-}
-
-static size_t argmax_bac(const float *a, const float *b, const float *c, size_t n, float *value)
-{
-    float max = n < 16 ? -INFINITY : max_bac(a, b, c, n);
-
-    if (max == -INFINITY) /* few scores, or nothing but NaN and minus infinity */
-        return wte__argmax_bac_c(a, b, c, n, value);
-    for (size_t i = 0; i < n; i += 16) {
-        size_t at = i + 16 <= n ? i : n - 16;
-        __m512 x = scores(a, b, c, at);
-        unsigned bits = _mm512_cmp_ps_mask(x, _mm512_set1_ps(max), _CMP_EQ_OQ);
-        if (bits) {
-            at += (unsigned)__builtin_ctz(bits);
-            /* Computed again: among equals, the maximum may be the other zero. */
-            wte__put_f32(value, wte__get_f32(b + at) - wte__get_f32(a + at) + wte__get_f32(c + at));
-            return at;
-        }
-    }
-    return n; /* not reached: the maximum is one of the scores */
+    tile(a, b, k, c, ldc, true);
 }
 
 static size_t select_ge(const float *x, size_t n, float threshold, uint32_t *out)
@@ -347,6 +300,7 @@ void wte__kernels_init_avx512(wte__kernels *k, unsigned cpu_flags)
         return;
     k->name = "avx512";
     k->dot_f32 = dot_f32;
+    k->dot_f32_rows = dot_f32_rows;
     k->dot_f16 = dot_f16;
     k->dot_bf16 = dot_bf16;
     k->sqdist_f32 = sqdist_f32;
@@ -362,8 +316,9 @@ void wte__kernels_init_avx512(wte__kernels *k, unsigned cpu_flags)
     k->quantize_i8 = quantize_i8;
     k->dot_i8_rows = dot_i8_rows;
     k->gemm_tile = gemm_tile;
-    k->argmax_bac = argmax_bac;
+    k->gemm_tile_add = gemm_tile_add;
     k->select_ge = select_ge;
+    wte__kernels_init_avx512_nn(k);
 }
 #else
 typedef int wte__no_avx512;
