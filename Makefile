@@ -37,6 +37,7 @@ check-tsan: setup-check
 
 bench: build
 	@bench/run.sh
+	@bench/tokenizers/run.sh
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
@@ -51,7 +52,7 @@ help:
 	@echo "make            build the command and the libraries into $(BUILD)"
 	@echo "make demo       build, then show what wte does with the vectors that ship with it"
 	@echo "make check      build and run every test, also under the sanitizers"
-	@echo "make bench      time wte against gensim on files of the size people have"
+	@echo "make bench      time wte against gensim, then against other tokenizers, on files of real size"
 	@echo "make install    install below PREFIX ($(PREFIX))"
 	@echo "make format     format the sources with clang-format"
 	@echo "make clean      delete build/"

@@ -25,7 +25,8 @@ def strings(key, values):
     return entry(key, ARRAY, struct.pack("<IQ", STRING, len(values)) + b"".join(map(text, values)))
 
 
-def write(folder, path):
+def vocabulary(folder):
+    """The entries that hold the vocabulary."""
     with open(os.path.join(folder, "vocab.json"), encoding="utf-8") as f:
         vocab = json.load(f)
     with open(os.path.join(folder, "merges.txt"), encoding="utf-8") as f:
@@ -33,24 +34,39 @@ def write(folder, path):
     tokens = sorted(vocab, key=vocab.get)
     end = vocab["<|endoftext|>"]
     types = [3 if t == "<|endoftext|>" else 1 for t in tokens]  # 3 is a control token
-    number = struct.Struct("<I").pack
-    entries = [
-        entry("general.architecture", STRING, text("gpt2")),
-        entry("general.name", STRING, text("gpt2 vocabulary")),
-        entry("gpt2.context_length", UINT32, number(1024)),
-        entry("gpt2.embedding_length", UINT32, number(768)),
-        entry("gpt2.feed_forward_length", UINT32, number(3072)),
-        entry("gpt2.block_count", UINT32, number(12)),
-        entry("gpt2.attention.head_count", UINT32, number(12)),
-        entry("gpt2.attention.layer_norm_epsilon", FLOAT32, struct.pack("<f", 1e-5)),
+    return [
         entry("tokenizer.ggml.model", STRING, text("gpt2")),
         entry("tokenizer.ggml.pre", STRING, text("gpt-2")),
         strings("tokenizer.ggml.tokens", tokens),
         entry("tokenizer.ggml.token_type", ARRAY, struct.pack("<IQ", INT32, len(types))
               + struct.pack("<%di" % len(types), *types)),
         strings("tokenizer.ggml.merges", merges),
-        entry("tokenizer.ggml.bos_token_id", UINT32, number(end)),
-        entry("tokenizer.ggml.eos_token_id", UINT32, number(end)),
+        entry("tokenizer.ggml.bos_token_id", UINT32, struct.pack("<I", end)),
+        entry("tokenizer.ggml.eos_token_id", UINT32, struct.pack("<I", end)),
     ]
+
+
+def shape(context, width, inner, layers, heads, epsilon):
+    """The entries that say how large the model is."""
+    number = struct.Struct("<I").pack
+    return [
+        entry("gpt2.context_length", UINT32, number(context)),
+        entry("gpt2.embedding_length", UINT32, number(width)),
+        entry("gpt2.feed_forward_length", UINT32, number(inner)),
+        entry("gpt2.block_count", UINT32, number(layers)),
+        entry("gpt2.attention.head_count", UINT32, number(heads)),
+        entry("gpt2.attention.layer_norm_epsilon", FLOAT32, struct.pack("<f", epsilon)),
+    ]
+
+
+def header(n_tensors, entries):
+    return b"GGUF" + struct.pack("<IQQ", 3, n_tensors, len(entries)) + b"".join(entries)
+
+
+def write(folder, path):
+    entries = [
+        entry("general.architecture", STRING, text("gpt2")),
+        entry("general.name", STRING, text("gpt2 vocabulary")),
+    ] + shape(1024, 768, 3072, 12, 12, 1e-5) + vocabulary(folder)
     with open(path, "wb") as f:
-        f.write(b"GGUF" + struct.pack("<IQQ", 3, 0, len(entries)) + b"".join(entries))
+        f.write(header(0, entries))

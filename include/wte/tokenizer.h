@@ -19,20 +19,29 @@ typedef struct wte_tokenizer_info {
     wte_tokenizer_kind kind;
     const char *source; /**< "vocab.json and merges.txt", "vocab.txt", "tokenizer.json", "GGUF" */
     uint32_t n_vocab;   /**< highest id + 1 */
+    uint32_t n_holes;   /**< ids below n_vocab that have no token */
     uint32_t n_merges;  /**< GPT-2 */
     uint32_t n_special;
     int do_lower_case; /**< BERT, as the next two */
     int strip_accents;
     int tokenize_chinese_chars;
+    int add_prefix_space; /**< GPT-2: a space is put before a text that does not begin with one */
+    int compiled;         /**< opened from the cache folder */
     int64_t unk, cls, sep, pad, mask, bos, eos; /**< ids, -1 where there is none */
 } wte_tokenizer_info;
 
 /** Open the tokenizer of a folder or a single file.
- *   path  a folder with vocab.json + merges.txt, vocab.txt or tokenizer.json (tokenizer_config.json
- *         is read for its options), or one of vocab.json, vocab.txt, tokenizer.json
- *   out   free with wte_tokenizer_free()
- * Errors: E_IO, E_FORMAT, E_NOTFOUND (which says what is missing), E_NOMEM. */
+ *   path  a folder with vocab.json + merges.txt, vocab.txt or tokenizer.json
+ * (tokenizer_config.json, special_tokens_map.json and added_tokens.json are read for their options
+ * and tokens), or one of vocab.json, vocab.txt, tokenizer.json; or a GGUF out   free with
+ * wte_tokenizer_free() Errors: E_IO, E_FORMAT, E_NOTFOUND (which says what is missing), E_NOMEM. */
 WTE_API wte_status wte_tokenizer_open(const char *path, wte_tokenizer **out, wte_error *err);
+/** The same, by way of the cache folder: of a large vocabulary what had to be computed is kept in a
+ * file there and mapped the next time. A kept file that is stale or damaged is noticed and
+ * replaced; where there is no folder, or it cannot be written, this is wte_tokenizer_open().
+ *   cache_dir  NULL: $WTE_CACHE, $XDG_CACHE_HOME/wte, ~/.cache/wte, in this order */
+WTE_API wte_status wte_tokenizer_open_cached(const char *path, const char *cache_dir,
+                                             wte_tokenizer **out, wte_error *err);
 WTE_API void wte_tokenizer_free(wte_tokenizer *tokenizer);
 WTE_API const wte_tokenizer_info *wte_tokenizer_get_info(const wte_tokenizer *tokenizer);
 

@@ -31,6 +31,10 @@ void *wte__calloc(size_t n, size_t size);
 /** Allocate n * size bytes that start at a multiple of 64, not zeroed, asking for large pages where
  * it is big; free with wte__free. */
 void *wte__alloc_aligned(size_t n, size_t size);
+/** Reserve n * size zeroed bytes, of which only pages that are touched take memory, small pages
+ * always. Free with wte__release, with the same n and size. NULL as above. */
+void *wte__reserve(size_t n, size_t size);
+void wte__release(void *block, size_t n, size_t size);
 /** Grow an array to hold at least n elements; *capacity is updated. Keeps the old one on failure.
  */
 bool wte__grow(void **array, size_t *capacity, size_t n, size_t size);
@@ -67,6 +71,9 @@ void wte__map_advise(const wte__map *map, wte__advice advice);
 /** Find the path of the mapped file that holds an address, or NULL. Safe in a signal handler, so a
  * program can say which file shrank under it. */
 const char *wte__map_path_of(const void *address);
+/** Open the mapped file that holds an address for reading, and say where in it the address lies.
+ * -1 if it is in no mapping or the file at that path is another one now. The caller closes it. */
+int wte__map_reopen(const void *address, uint64_t *offset);
 
 /** A file written beside its final place and renamed there when it is complete, so that nobody ever
  * sees half of it. */
@@ -75,8 +82,8 @@ typedef struct wte__outfile {
     char *path, *temp;
 } wte__outfile;
 wte_status wte__outfile_open(wte__outfile *f, const char *path, wte_error *err);
-/** Ask the file system for n bytes at once, where it can: a full disk is noticed before the work, and
- * writing is faster. Errors: E_IO (there is no room). */
+/** Ask the file system for n bytes at once, where it can: a full disk is noticed before the work,
+ * and writing is faster. Errors: E_IO (there is no room). */
 wte_status wte__outfile_reserve(wte__outfile *f, uint64_t n, wte_error *err);
 /** Write all of n bytes at an offset. Several threads may write to different places. */
 wte_status wte__outfile_pwrite(wte__outfile *f, const void *data, size_t n, uint64_t offset,
@@ -106,6 +113,24 @@ unsigned wte__threads(unsigned wanted, size_t n_blocks);
 typedef void (*wte__task)(void *ctx, size_t block, unsigned worker);
 void wte__parallel(size_t n_blocks, unsigned n_threads, wte__task fn, void *ctx);
 
+/** Threads that wait for work between two calls, for work that comes in many small steps: a step of
+ * a network has some seventy, each of a tenth of a millisecond. Waiting is first by spinning, then
+ * by yielding, then asleep. */
+typedef struct wte__team wte__team;
+/** Start n_threads - 1 threads (0: one per processor); the caller of wte__team_run is worker 0.
+ * Where a thread cannot be made the team is smaller. Errors: E_NOMEM. */
+wte_status wte__team_new(unsigned n_threads, wte__team **out, wte_error *err);
+void wte__team_free(wte__team *team);
+unsigned wte__team_size(const wte__team *team);
+/** Run fn(ctx, worker) on every worker at once and wait for all. Not from two threads at once. */
+typedef void (*wte__team_fn)(void *ctx, unsigned worker);
+void wte__team_run(wte__team *team, wte__team_fn fn, void *ctx);
+/** Inside fn: wait until every worker is here. What was written before is seen after. */
+void wte__team_barrier(wte__team *team);
+/** Inside fn: claim the next block of a loop, 0, 1, 2...; each barrier starts anew at 0, so there
+ * is one such loop between two barriers, and every worker leaves it by the same barrier. */
+size_t wte__team_claim(wte__team *team);
+
 /* ---- progress --------------------------------------------------------------------------- */
 
 /** Progress of one step, safe to add to from every worker; calls back from the caller's thread only
@@ -133,6 +158,11 @@ int64_t wte__now_ns(void);
 
 /** Hash bytes. The same on every machine; used in files, so it never changes. */
 uint64_t wte__hash(const void *data, size_t n);
+/** Another hash for each seed; the one above is that of seed 0. */
+uint64_t wte__hash_seeded(const void *data, size_t n, uint64_t seed);
+/** A seed for tables that live no longer than the process, which nobody can know who writes a file
+ * whose names all fall into one slot. */
+uint64_t wte__hash_secret(void);
 /** splitmix64: a small generator for samples whose seed is fixed. */
 static inline uint64_t wte__random(uint64_t *state)
 {

@@ -17,6 +17,8 @@ enum { N_SLOTS = 256, PATH_KEPT = 1024 };
 typedef struct slot {
     _Atomic uintptr_t start; /* 0: free, 1: being filled */
     _Atomic size_t size;
+    uint64_t inode, device;
+    int64_t mtime_ns;
     char path[PATH_KEPT];
 } slot;
 
@@ -24,7 +26,7 @@ static slot slots[N_SLOTS];
 
 /* Note a mapping. With more than N_SLOTS of them the rest go unnamed: only a message gets poorer.
  */
-static void remember(const void *start, size_t size, const char *path)
+static void remember(const wte__map *m, const char *path)
 {
     for (size_t i = 0; i < N_SLOTS; i++) {
         uintptr_t free_slot = 0;
@@ -32,8 +34,11 @@ static void remember(const void *start, size_t size, const char *path)
         if (!atomic_compare_exchange_strong(&slots[i].start, &free_slot, 1))
             continue;
         snprintf(slots[i].path, sizeof slots[i].path, "%s", path);
-        slots[i].size = size;
-        slots[i].start = (uintptr_t)start;
+        slots[i].inode = m->inode;
+        slots[i].device = m->device;
+        slots[i].mtime_ns = m->mtime_ns;
+        slots[i].size = m->mapped;
+        slots[i].start = (uintptr_t)m->data;
         return;
     }
 }
@@ -47,7 +52,7 @@ static void forget(const void *start)
         }
 }
 
-const char *wte__map_path_of(const void *address)
+static const slot *slot_of(const void *address)
 {
     uintptr_t a = (uintptr_t)address;
 
@@ -55,18 +60,46 @@ const char *wte__map_path_of(const void *address)
         uintptr_t start = slots[i].start;
 
         if (start > 1 && a >= start && a - start < slots[i].size)
-            return slots[i].path;
+            return &slots[i];
     }
     return NULL;
 }
 
+const char *wte__map_path_of(const void *address)
+{
+    const slot *s = slot_of(address);
+
+    return s ? s->path : NULL;
+}
+
+/* Wraps round for times after the year 2262, which some file systems can hold: it is only compared.
+ */
 static int64_t mtime_ns(const struct stat *st)
 {
 #if defined(__APPLE__)
-    return (int64_t)st->st_mtimespec.tv_sec * 1000000000 + st->st_mtimespec.tv_nsec;
+    const struct timespec time = st->st_mtimespec;
 #else
-    return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+    const struct timespec time = st->st_mtim;
 #endif
+    return (int64_t)((uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec);
+}
+
+int wte__map_reopen(const void *address, uint64_t *offset)
+{
+    const slot *s = slot_of(address);
+    struct stat st;
+    int fd = s ? open(s->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &st) != 0 || (uint64_t)st.st_ino != s->inode ||
+        (uint64_t)st.st_dev != s->device || mtime_ns(&st) != s->mtime_ns ||
+        (uintmax_t)st.st_size != s->size) {
+        close(fd);
+        return -1;
+    }
+    *offset = (uintptr_t)address - s->start;
+    return fd;
 }
 
 wte_status wte__map_fd(wte__map *map, int fd, const char *path, wte_error *err)
@@ -96,7 +129,7 @@ wte_status wte__map_fd(wte__map *map, int fd, const char *path, wte_error *err)
             return wte__fail_errno(err, "%s: cannot map %zu bytes", path, m.size);
         m.data = p;
         m.mapped = m.size;
-        remember(p, m.size, path);
+        remember(&m, path);
     }
     *map = m;
     return WTE_OK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_cache.c - the indexes kept for files that were opened */
+/* cmd_cache.c - what is kept for files that were opened */
 #include "cli.h"
 
 #include <string.h>
@@ -15,8 +15,9 @@ const struct page page_cache = {
     .about =
         "When a large file of vectors is opened for the first time, what had to be computed (where "
         "rows begin, their lengths, a hash of the words, 8-bit codes) is kept in an index, so that "
-        "the next open is instant. The indexes are in $WTE_CACHE, $XDG_CACHE_HOME/wte or "
-        "~/.cache/wte, whichever is set first. An index whose file has changed is noticed and made "
+        "the next open is instant; so are the tables of a large tokenizer and weights that were "
+        "converted to bfloat16 or 8 bits. They are in $WTE_CACHE, $XDG_CACHE_HOME/wte or "
+        "~/.cache/wte, whichever is set first. What is kept of a file that has changed is noticed and made "
         "again; --no-cache of the other commands turns all this off.",
     .writes = ".json .tsv",
     .examples = examples,
@@ -87,15 +88,15 @@ static void write_people(struct out *o, const struct state *s)
     char size[32];
 
     if (s->cleared) {
-        out_format(o, "deleted %zu %s, %s, from %s\n", s->n, s->n == 1 ? "index" : "indexes",
+        out_format(o, "deleted %zu %s, %s, from %s\n", s->n, s->n == 1 ? "file" : "files",
                    show_size(s->bytes, size), s->list.folder);
         return;
     }
     if (s->list.n == 0) {
-        out_format(o, "no indexes in %s\n", s->list.folder);
+        out_format(o, "nothing kept in %s\n", s->list.folder);
         return;
     }
-    out_format(o, "%zu %s in %s, %s\n", s->list.n, s->list.n == 1 ? "index" : "indexes",
+    out_format(o, "%zu %s in %s, %s\n", s->list.n, s->list.n == 1 ? "file" : "files",
                s->list.folder, show_size(s->list.bytes, size));
     table_begin(&table, "lrll", true);
     table_cell(&table, "%s", "");

@@ -1,97 +1,57 @@
 /* SPDX-License-Identifier: MIT */
 /* cache.c - listing and clearing the cache folder
  *
- * Only names that indexes have, finished or temporary, are ever touched: whatever else somebody
- * keeps in the folder stays. */
+ * Only names that kept files have (indexes, compiled tokenizers, converted weights), finished or
+ * temporary, are ever touched: whatever else somebody keeps in the folder stays. */
 #include "wte/cache.h"
-#include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #include "space/index.h"
 
-enum { A_DAY = 24 * 60 * 60 };
-
-static bool is_index(const char *name)
-{
-    size_t n = strlen(name), ending = strlen(WTE__INDEX_ENDING);
-
-    return n > ending && strcmp(name + n - ending, WTE__INDEX_ENDING) == 0;
-}
-
-static bool is_temporary(const char *name)
-{
-    const char *inside = strstr(name, WTE__INDEX_ENDING ".");
-    size_t n = strlen(name);
-
-    return inside && n > 4 && strcmp(name + n - 4, ".tmp") == 0;
-}
-
-/* Call fn for each entry of the folder; a folder that is not there has none. */
-static wte_status each_entry(const char *folder,
-                             wte_status (*fn)(void *ctx, const char *path, const char *name,
-                                              const struct stat *st, wte_error *err),
-                             void *ctx, wte_error *err)
-{
-    DIR *dir = opendir(folder);
-    wte_status status = WTE_OK;
-    struct dirent *entry;
-
-    if (!dir)
-        return errno == ENOENT ? WTE_OK : wte__fail_errno(err, "%s", folder);
-    while (status == WTE_OK && (entry = readdir(dir)) != NULL) {
-        struct stat st;
-        char *path;
-
-        if (!is_index(entry->d_name) && !is_temporary(entry->d_name))
-            continue;
-        path = wte__concat(folder, "/", entry->d_name, (char *)NULL);
-        if (!path)
-            status = wte__fail(err, WTE_E_NOMEM, "no memory to list %s", folder);
-        else if (lstat(path, &st) == 0 && S_ISREG(st.st_mode))
-            status = fn(ctx, path, entry->d_name, &st, err);
-        wte__free(path);
-    }
-    closedir(dir);
-    return status;
-}
-
 /* ---- list ------------------------------------------------------------------------------- */
 
-/* Undo the %XX of a path in place. */
-static void decode_path(char *path)
-{
-    char *out = path;
-
-    for (const char *p = path; *p;) {
-        unsigned byte;
-
-        if (*p == '%' && sscanf(p + 1, "%2x", &byte) == 1 && p[1] && p[2]) {
-            *out++ = (char)byte;
-            p += 3;
-        } else {
-            *out++ = *p++;
-        }
-    }
-    *out = '\0';
-}
-
+/* True if a file that the kept one was made from has changed. An index knows one, by numbers; a
+ * compiled tokenizer several, each as "file_<n>": its identity and path. */
 static bool is_stale(const wte__safetensors *st, const char *source)
 {
-    wte__map map = {0};
-    uint64_t size = 0, mtime = 0, inode = 0;
-    bool stale;
+    char now[WTE__IDENTITY_SIZE], said[WTE__IDENTITY_SIZE], key[32];
+    static const char *const keys[] = {"size", "mtime_ns", "inode", "device"};
+    uint64_t n_files = 0, number;
+    size_t len = 0;
 
-    if (wte__map_open(&map, source, NULL) != WTE_OK)
-        return true;
-    stale = !wte__safetensors_number(st, "source_size", &size) || size != map.size ||
-            !wte__safetensors_number(st, "source_mtime_ns", &mtime) ||
-            mtime != (uint64_t)map.mtime_ns ||
-            !wte__safetensors_number(st, "source_inode", &inode) || inode != map.inode;
-    wte__map_close(&map);
-    return stale;
+    if (wte__safetensors_number(st, "files", &n_files)) {
+        for (uint64_t i = 0; i < n_files; i++) {
+            const char *file, *slash;
+            char *path;
+            bool same;
+
+            snprintf(key, sizeof key, "file_%" PRIu64, i);
+            file = wte__safetensors_metadata(st, key);
+            slash = file ? strchr(file, '/') : NULL;
+            path = slash ? wte__strdup(slash) : NULL;
+            if (!path)
+                return true;
+            wte__cache_decode(path);
+            wte__file_identity(path, now);
+            wte__free(path);
+            len = strlen(now);
+            same = slash == file + len + 1 && strncmp(file, now, len) == 0;
+            if (!same)
+                return true;
+        }
+        return false;
+    }
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        snprintf(key, sizeof key, "source_%s", keys[i]);
+        if (!wte__safetensors_number(st, key, &number))
+            return true;
+        len += (size_t)snprintf(said + len, sizeof said - len, "%s%" PRIu64, i ? " " : "", number);
+    }
+    wte__file_identity(source, now);
+    return strcmp(said, now) != 0;
 }
 
 typedef struct listing {
@@ -108,7 +68,7 @@ static wte_status list_entry(void *ctx, const char *path, const char *name, cons
     wte__map map = {0};
     const char *source = NULL;
 
-    if (!is_index(name))
+    if (!wte__cache_is_finished(name))
         return WTE_OK;
     if (wte__map_open(&map, path, NULL) == WTE_OK &&
         wte__safetensors_parse(map.data, map.size, path, &tensors, NULL) == WTE_OK)
@@ -116,7 +76,7 @@ static wte_status list_entry(void *ctx, const char *path, const char *name, cons
     entry.file = wte__strdup(path);
     entry.source = wte__strdup(source ? source : "");
     if (entry.source) {
-        decode_path(entry.source);
+        wte__cache_decode(entry.source);
         if (source)
             entry.stale = is_stale(&tensors, entry.source);
     }
@@ -126,7 +86,7 @@ static wte_status list_entry(void *ctx, const char *path, const char *name, cons
         !wte__grow((void **)&l->list->entries, &l->capacity, l->list->n + 1, sizeof entry)) {
         wte__free(entry.file);
         wte__free(entry.source);
-        return wte__fail(err, WTE_E_NOMEM, "no memory to list the indexes");
+        return wte__fail(err, WTE_E_NOMEM, "no memory to list the cache folder");
     }
     l->list->entries[l->list->n++] = entry;
     l->list->bytes += entry.bytes;
@@ -148,7 +108,7 @@ wte_status wte_cache_get_list(const char *cache_dir, wte_cache_list *out, wte_er
     wte_status status = wte__cache_folder(cache_dir, &list.folder, err);
 
     if (status == WTE_OK)
-        status = each_entry(list.folder, list_entry, &l, err);
+        status = wte__cache_each(list.folder, list_entry, &l, err);
     if (status != WTE_OK) {
         wte_cache_list_free(&list);
         return status;
@@ -199,7 +159,7 @@ wte_status wte_cache_clear(const char *cache_dir, size_t *n, uint64_t *bytes, wt
     wte_status status = wte__cache_folder(cache_dir, &folder, err);
 
     if (status == WTE_OK)
-        status = each_entry(folder, clear_entry, &c, err);
+        status = wte__cache_each(folder, clear_entry, &c, err);
     wte__free(folder);
     if (status != WTE_OK)
         return status;
@@ -208,22 +168,4 @@ wte_status wte_cache_clear(const char *cache_dir, size_t *n, uint64_t *bytes, wt
     if (bytes)
         *bytes = c.bytes;
     return WTE_OK;
-}
-
-static wte_status sweep_entry(void *ctx, const char *path, const char *name, const struct stat *st,
-                              wte_error *err)
-{
-    const time_t *now = ctx;
-
-    (void)err;
-    if (is_temporary(name) && *now - st->st_mtime > A_DAY)
-        unlink(path);
-    return WTE_OK;
-}
-
-void wte__cache_sweep(const char *folder)
-{
-    time_t now = time(NULL);
-
-    each_entry(folder, sweep_entry, &now, NULL);
 }

@@ -2,98 +2,27 @@
 /* index.c - what is kept in the cache folder for a file that was opened
  *
  * An index is a file of wte's layout whose metadata says which file it is for: size, time of the
- * last change to the nanosecond, inode and device. If any of them differs, the file was changed or
- * replaced and the index is made anew. Its name holds a hash of the file's canonical path, so two
- * files of one name do not fight over it, and it is found without reading anything.
- *
- * An index is used without looking at its arrays, so damage has to show otherwise:
- *
- *  - Whoever writes into it later changes its time of last change. That time is therefore set,
- * after the last byte was written, to a moment in the past which the header records; if the two
- * differ, somebody wrote. Whole even seconds, as some file systems keep no more.
- *  - Cut short: the tensors have to fill the file exactly.
- *  - Power failure: the file is not synced, which would take as long as the disk needs for a
- *    gigabyte. It is renamed into place when complete, but the rename may reach the disk before the
- *    data. Blocks that were never written are then holes, and a file with holes is refused: asking
- *    for the first hole costs microseconds. Nothing in a good index is a hole, as zeros are written
- *    like everything else. (Where a file system turns zeros into holes, an index of mostly empty
- * rows is made at every open; slower, not wrong.)
- *
- * Two processes that build one index at once write two temporary files; the last to be renamed
- * stays, and both are good. */
+ * last change to the nanosecond, inode and device. How it is found, and how damage shows, is told
+ * in base/cache.c; and cut short it is noticed as the tensors have to fill the file exactly. */
 #include "space/index.h"
-#include <dirent.h>
-#include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 static const char VERSION[] = "1";
 
-wte_status wte__cache_folder(const char *cache_dir, char **out, wte_error *err)
-{
-    const char *own = getenv("WTE_CACHE"), *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    char *folder;
-
-    if (cache_dir)
-        folder = wte__strdup(cache_dir);
-    else if (own && *own)
-        folder = wte__strdup(own);
-    else if (xdg && *xdg == '/')
-        folder = wte__concat(xdg, "/wte", (char *)NULL);
-    else if (home && *home)
-        folder = wte__concat(home, "/.cache/wte", (char *)NULL);
-    else
-        return wte__fail(err, WTE_E_IO,
-                         "no cache folder: neither WTE_CACHE nor XDG_CACHE_HOME nor HOME is set");
-    if (!folder)
-        return wte__fail(err, WTE_E_NOMEM, "no memory for a path");
-    *out = folder;
-    return WTE_OK;
-}
-
 char *wte__index_path(const char *folder, const char *canonical)
 {
-    const char *slash = strrchr(canonical, '/'), *base = slash ? slash + 1 : canonical;
-    char hash[32], name[128];
-
-    snprintf(name, sizeof name, "%s", base);
-    snprintf(hash, sizeof hash, "-%016" PRIx64, wte__hash(canonical, strlen(canonical)));
-    return wte__concat(folder, "/", name, hash, WTE__INDEX_ENDING, (char *)NULL);
+    return wte__cache_path(folder, canonical, WTE__INDEX_ENDING);
 }
 
 /* ---- metadata --------------------------------------------------------------------------- */
-
-/* JSON holds UTF-8 only, paths any bytes: write those that are none, control bytes and '%' as %XX.
- */
-static char *encode_path(const char *path)
-{
-    size_t n = strlen(path);
-    char *out = wte__calloc(3 * n + 1, 1), *p = out;
-
-    for (size_t i = 0; out && i < n;) {
-        uint32_t code = 0;
-        size_t len = wte__utf8_decode(path + i, n - i, &code);
-
-        if (len == 0 || code < 0x20 || code == '%' || code == 0x7F) {
-            p += sprintf(p, "%%%02X", (unsigned char)path[i++]);
-        } else {
-            memcpy(p, path + i, len);
-            p += len;
-            i += len;
-        }
-    }
-    return out;
-}
 
 wte_status wte__layout_header(const wte__layout *layout, const wte_space *space,
                               const char *const (*extra)[2], size_t n_extra, char **out,
                               size_t *out_size, wte_error *err)
 {
     enum { MAX_METADATA = 24 };
-    char dim[24], rows[24], duplicates[24], undirected[24], name[512], note[512];
+    char dim[24], rows[24], duplicates[24], undirected[24], seed[24], name[512], note[512];
     const char *metadata[MAX_METADATA][2] = {
         {"format", "wte-space"},    {"version", VERSION},       {"dim", dim},   {"rows", rows},
         {"duplicates", duplicates}, {"undirected", undirected}, {"name", name}, {"note", note},
@@ -106,8 +35,13 @@ wte_status wte__layout_header(const wte__layout *layout, const wte_space *space,
     snprintf(rows, sizeof rows, "%u", space->info.n_rows);
     snprintf(duplicates, sizeof duplicates, "%u", space->info.n_duplicates);
     snprintf(undirected, sizeof undirected, "%u", space->info.n_undirected);
+    snprintf(seed, sizeof seed, "%" PRIu64, space->hash_seed);
     wte__show_word(space->info.name, strlen(space->info.name), name, sizeof name);
     wte__show_word(space->info.note, strlen(space->info.note), note, sizeof note);
+    if (space->hash_seed) {
+        metadata[n_metadata][0] = "hash_seed";
+        metadata[n_metadata++][1] = seed;
+    }
     for (size_t i = 0; i < n_extra && n_metadata < MAX_METADATA; i++, n_metadata++) {
         metadata[n_metadata][0] = extra[i][0];
         metadata[n_metadata][1] = extra[i][1];
@@ -132,6 +66,8 @@ wte_status wte__layout_describe(wte_space *space, const wte__safetensors *st, wt
     space->info.format = wte__space_string(space, format ? format : "wte");
     if (!space->info.name || !space->info.note || !space->info.format)
         return wte__fail(err, WTE_E_NOMEM, "no memory for the names in a header");
+    if (wte__safetensors_number(st, "hash_seed", &number))
+        space->hash_seed = number;
     if (wte__safetensors_number(st, "duplicates", &number) && number <= space->info.n_rows)
         space->info.n_duplicates = (uint32_t)number;
     if (wte__safetensors_number(st, "undirected", &number) && number <= space->info.n_rows)
@@ -153,9 +89,8 @@ wte_status wte__index_seal(wte__outfile *file, const wte__layout *layout, const 
                            const char *canonical, const wte__map *source, wte_error *err)
 {
     char size[24], mtime[24], inode[24], device[24], written[24];
-    const time_t seal = time(NULL) / 2 * 2 - 2;
-    const struct timespec times[2] = {{seal, 0}, {seal, 0}};
-    char *path = encode_path(canonical), *header = NULL;
+    const int64_t seal = wte__cache_seal_ns();
+    char *path = wte__cache_encode(canonical), *header = NULL;
     size_t header_size = 0;
     wte_status status;
 
@@ -165,7 +100,7 @@ wte_status wte__index_seal(wte__outfile *file, const wte__layout *layout, const 
     snprintf(mtime, sizeof mtime, "%" PRId64, source->mtime_ns);
     snprintf(inode, sizeof inode, "%" PRIu64, source->inode);
     snprintf(device, sizeof device, "%" PRIu64, source->device);
-    snprintf(written, sizeof written, "%" PRId64, (int64_t)seal * 1000000000);
+    snprintf(written, sizeof written, "%" PRId64, seal);
     {
         const char *const extra[][2] = {
             {"source_path", path},   {"source_format", space->info.format},
@@ -179,8 +114,8 @@ wte_status wte__index_seal(wte__outfile *file, const wte__layout *layout, const 
     }
     if (status == WTE_OK)
         status = wte__outfile_pwrite(file, header, header_size, 0, err);
-    if (status == WTE_OK && futimens(file->fd, times) != 0)
-        status = wte__fail_errno(err, "%s: cannot set its time", file->path);
+    if (status == WTE_OK)
+        status = wte__cache_seal(file, seal, err);
     wte__free(header);
     wte__free(path);
     return status;
@@ -193,21 +128,6 @@ static bool says(const wte__safetensors *st, const char *key, uint64_t value)
     uint64_t said;
 
     return wte__safetensors_number(st, key, &said) && said == value;
-}
-
-static bool has_holes(const char *path, uint64_t size)
-{
-#if defined(SEEK_HOLE)
-    FILE *f = fopen(path, "re");
-    off_t hole = f ? lseek(fileno(f), 0, SEEK_HOLE) : -1;
-
-    if (f)
-        fclose(f);
-    return hole >= 0 && (uint64_t)hole < size;
-#else
-    (void)path, (void)size;
-    return false;
-#endif
 }
 
 wte_status wte__index_find(wte_space *space, const char *index_path, const wte__map *source,
@@ -241,7 +161,7 @@ wte_status wte__index_find(wte_space *space, const char *index_path, const wte__
         snprintf(reason, size, "the file has changed since");
     else if (!says(&st, "written_ns", (uint64_t)map->mtime_ns))
         snprintf(reason, size, "it was written to after it was made");
-    else if (has_holes(index_path, map->size))
+    else if (wte__has_holes(index_path, map->size))
         snprintf(reason, size, "parts of it never reached the disk");
     else if (wte__layout_bind(space, map->data, index_path, &st, source->data, source->size,
                               &why) != WTE_OK ||

@@ -2,13 +2,9 @@
 /** space/index.h - what is kept in the cache folder for a file that was opened */
 #ifndef WTE_SPACE_INDEX_H
 #define WTE_SPACE_INDEX_H
+#include "base/cache.h"
 #include "space/layout.h"
 
-#define WTE__INDEX_ENDING ".index.safetensors"
-
-/** Where indexes are kept: `cache_dir`, or if that is NULL $WTE_CACHE, $XDG_CACHE_HOME/wte,
- * ~/.cache/wte. Free with wte__free(). Errors: E_IO (no home folder), E_NOMEM. */
-wte_status wte__cache_folder(const char *cache_dir, char **out, wte_error *err);
 /** The index's path for a file. Free with wte__free(); NULL if there is no memory. */
 char *wte__index_path(const char *folder, const char *canonical);
 
@@ -32,7 +28,4 @@ wte_status wte__layout_header(const wte__layout *layout, const wte_space *space,
                               size_t *out_size, wte_error *err);
 /** Take name, note, format and counts from a file's metadata. Errors: E_NOMEM. */
 wte_status wte__layout_describe(wte_space *space, const wte__safetensors *st, wte_error *err);
-
-/** Delete temporary files that were left behind more than a day ago. */
-void wte__cache_sweep(const char *folder);
 #endif

@@ -47,47 +47,39 @@
  * before n't 'm 's 've 're. The first four are decided piece by piece; all others have an
  * apostrophe, so one pass over the apostrophes does them, with what is already written as the text
  * that the earlier replacements left. */
-#include "token/token_internal.h"
+#include "token/bert_internal.h"
 #include <utf8proc.h>
 #include "token/unicode.h"
 
 enum {
-    MAX_CHARS = 100,           /* a longer word is [UNK] */
-    MAX_BYTES = 4 * MAX_CHARS, /* of a word that is not */
-    N_BUCKETS_LOG2 = 15,       /* of two words: 2 MiB */
-    N_MEMO = 0x10000,          /* the Basic Multilingual Plane */
-    N_ITEMS = 128,             /* words that are looked up together */
-    N_DECODE = 64,             /* ids that are decoded together */
-    FILTER_LOG2 = 18,          /* bits that say which hashes no piece has: 32 KiB */
-    DECODE_BYTES = 15,         /* of a piece that is decoded by one copy */
-    DECODE_LONG = 64,          /* lengths of decoding entries that are none */
-    DECODE_UNUSED = 65,        /* an id that is not in use */
-    DECODE_STOP = 128          /* bit: starts with a space and one of .?!, */
+    MAX_CHARS = 100,                      /* a longer word is [UNK] */
+    MAX_BYTES = 4 * MAX_CHARS,            /* of a word that is not */
+    N_BUCKETS_LOG2 = 15,                  /* of two words: 2 MiB */
+    N_MEMO = 0x10000,                     /* the Basic Multilingual Plane */
+    N_ITEMS = 128,                        /* words that are looked up together */
+    N_DECODE = 64,                        /* ids that are decoded together */
+    DECODE_BYTES = WTE__BERT_DECODED - 1, /* of a piece that is decoded by one copy */
+    DECODE_LONG = 64,                     /* lengths of decoding entries that are none */
+    DECODE_UNUSED = 65,                   /* an id that is not in use */
+    DECODE_STOP = 128                     /* bit: starts with a space and one of .?!, */
 };
 
 /* ---- the tokenizer's own ---------------------------------------------------------------- */
 
-/* A slot of the table of pieces; id is UINT32_MAX in a free one. */
-typedef struct slot {
-    uint32_t tag, id;
-} slot;
-
-/* What a piece adds to a decoded text: with its space before it, or without its ##. */
-typedef struct decoded {
-    char text[DECODE_BYTES];
-    uint8_t length;
-} decoded;
+typedef wte__bert_slot slot;
+typedef wte__bert_decoded decoded;
 
 /* Classes of bytes. */
 enum { BYTE_OTHER, BYTE_WORD, BYTE_SPACE, BYTE_PUNCT };
 
 typedef struct bert {
     const wte__vocab *vocab;
-    slot *slots; /* [slot_mask + 1] */
+    const slot *slots;      /* [slot_mask + 1] */
+    const uint64_t *filter; /* [WTE__BERT_FILTER_WORDS] */
+    const decoded *decoded; /* [n_vocab + 1]: a copy may start a byte late and run over */
+    void *owned;            /* one block with these three, or NULL: they are borrowed */
     uint32_t slot_mask;
-    uint64_t filter[1u << (FILTER_LOG2 - 6)];
-    size_t longest;   /* bytes of the longest piece, without ## */
-    decoded *decoded; /* [n_vocab + 1]: a copy may start a byte late and run over */
+    size_t longest; /* bytes of the longest piece, without ## */
     uint32_t unk;
     bool lower, strip, chinese;
     uint8_t classes[256];
@@ -110,7 +102,7 @@ static inline uint64_t hash_end(uint64_t hash)
 
 static inline size_t filter_word(uint64_t hash)
 {
-    return hash >> 6 & ((1u << (FILTER_LOG2 - 6)) - 1);
+    return hash >> 6 & (WTE__BERT_FILTER_WORDS - 1);
 }
 
 static inline const char *piece_of(const wte__vocab *vocab, uint32_t id, size_t *len)
@@ -173,60 +165,6 @@ static size_t match_word(const bert *b, const char *word, size_t len, uint32_t *
         at = end;
     }
     return n;
-}
-
-static void add_piece(bert *b, uint32_t id)
-{
-    size_t len;
-    const char *s = piece_of(b->vocab, id, &len);
-    bool inner = is_inner(s, len);
-    uint64_t hash = inner ? HASH_INNER : HASH_FIRST;
-    uint32_t i;
-
-    if (inner) {
-        s += 2;
-        len -= 2;
-    }
-    if (len == 0 || len > MAX_BYTES)
-        return; /* matches nothing */
-    for (size_t k = 0; k < len; k++)
-        hash = hash_byte(hash, s[k]);
-    hash = hash_end(hash);
-    if (find_piece(b, s, len, hash, inner) != UINT32_MAX)
-        return;
-    for (i = (uint32_t)hash & b->slot_mask; b->slots[i].id != UINT32_MAX;)
-        i = (i + 1) & b->slot_mask;
-    b->slots[i] = (slot){(uint32_t)(hash >> 32), id};
-    b->filter[filter_word(hash)] |= UINT64_C(1) << (hash & 63);
-    if (len > b->longest)
-        b->longest = len;
-}
-
-static void fill_decoded(bert *b, uint32_t id)
-{
-    decoded *d = &b->decoded[id];
-    size_t len, n = 0;
-    const char *s = piece_of(b->vocab, id, &len);
-    bool glued = len >= 2 && s[0] == '#' && s[1] == '#';
-
-    if (!b->vocab->used[id]) {
-        d->length = DECODE_UNUSED;
-        return;
-    }
-    if (glued) {
-        s += 2;
-        len -= 2;
-    } else {
-        d->text[n++] = ' ';
-    }
-    if (n + len > sizeof d->text) {
-        d->length = DECODE_LONG;
-    } else {
-        memcpy(d->text + n, s, len);
-        d->length = (uint8_t)(n + len);
-    }
-    if (!glued && len > 0 && (*s == '.' || *s == '?' || *s == '!' || *s == ','))
-        d->length |= DECODE_STOP;
 }
 
 /* ---- what a thread keeps ---------------------------------------------------------------- */
@@ -1056,7 +994,7 @@ static wte_status decode(const wte_tokenizer *t, const uint32_t *ids, size_t n, 
         if (i == block)
             continue;
         if (ids[i] >= n_vocab || table[ids[i]].length == DECODE_UNUSED)
-            return wte__fail(err, WTE_E_RANGE, "position %zu: id %u is not in use", i, ids[i]);
+            return wte__bad_id(t, ids, n, i, err);
         if (!decode_slowly(b, ids[i], i == 0, clean, out, &at, capacity))
             goto nomem;
         i++;
@@ -1077,8 +1015,7 @@ static void bert_free(void *p)
 
     if (!b)
         return;
-    wte__free(b->slots);
-    wte__free(b->decoded);
+    wte__free(b->owned);
     wte__free(b);
 }
 
@@ -1101,40 +1038,205 @@ static void fill_classes(bert *b)
     }
 }
 
-wte_status wte__bert_init(wte_tokenizer *t, wte_error *err)
+/* All but the tables. */
+static wte_status bert_new(const wte_tokenizer *t, bert **out, wte_error *err)
 {
-    const wte__vocab *vocab = &t->piece;
-    uint64_t n_slots = 256;
     bert *b;
 
-    if (t->info.unk < 0 || (uint64_t)t->info.unk >= vocab->n)
+    if (t->info.unk < 0 || (uint64_t)t->info.unk >= t->piece.n)
         return wte__fail(err, WTE_E_FORMAT, "the vocabulary has no [UNK]");
-    while (n_slots < 2 * (uint64_t)vocab->n)
-        n_slots *= 2;
     b = wte__calloc(1, sizeof *b);
     if (!b)
-        goto nomem;
-    b->slots = n_slots > UINT32_MAX ? NULL : wte__calloc((size_t)n_slots, sizeof *b->slots);
-    b->decoded = wte__calloc((size_t)vocab->n + 1, sizeof *b->decoded);
-    if (!b->slots || !b->decoded)
-        goto nomem;
-    memset(b->slots, 0xFF, (size_t)n_slots * sizeof *b->slots);
-    b->slot_mask = (uint32_t)(n_slots - 1);
-    b->vocab = vocab;
+        return wte__fail(err, WTE_E_NOMEM, "no memory for a vocabulary of %u pieces", t->piece.n);
+    b->vocab = &t->piece;
     b->unk = (uint32_t)t->info.unk;
     b->lower = t->info.do_lower_case != 0;
     b->strip = t->info.strip_accents < 0 ? b->lower : t->info.strip_accents != 0;
     b->chinese = t->info.tokenize_chinese_chars != 0;
-    for (uint32_t id = 0; id < vocab->n; id++) {
-        if (vocab->used[id])
-            add_piece(b, id);
-        fill_decoded(b, id);
-    }
     fill_classes(b);
+    *out = b;
+    return WTE_OK;
+}
+
+/* A piece on its way into the table. */
+typedef struct newcomer {
+    const char *text; /* NULL: matches nothing */
+    size_t len;
+    uint64_t hash;
+    bool inner;
+} newcomer;
+
+static newcomer look_at_piece(const bert *b, uint32_t id)
+{
+    newcomer p = {NULL, 0, HASH_FIRST, false};
+    const char *s = piece_of(b->vocab, id, &p.len);
+
+    p.inner = is_inner(s, p.len);
+    if (p.inner) {
+        p.hash = HASH_INNER;
+        p.len -= 2;
+        s += 2;
+    }
+    if (p.len == 0 || p.len > MAX_BYTES || !b->vocab->used[id])
+        return p;
+    p.text = s;
+    for (size_t k = 0; k < p.len; k++)
+        p.hash = hash_byte(p.hash, s[k]);
+    p.hash = hash_end(p.hash);
+    __builtin_prefetch(&b->slots[(uint32_t)p.hash & b->slot_mask], 1);
+    return p;
+}
+
+static void add_piece(bert *b, slot *slots, uint64_t *filter, const newcomer *p, uint32_t id)
+{
+    uint32_t i = (uint32_t)p->hash & b->slot_mask;
+
+    if (!p->text || find_piece(b, p->text, p->len, p->hash, p->inner) != UINT32_MAX)
+        return;
+    while (slots[i].id != UINT32_MAX)
+        i = (i + 1) & b->slot_mask;
+    slots[i] = (slot){(uint32_t)(p->hash >> 32), id};
+    filter[filter_word(p->hash)] |= UINT64_C(1) << (p->hash & 63);
+    if (p->len > b->longest)
+        b->longest = p->len;
+}
+
+static void fill_decoded(const wte__vocab *vocab, uint32_t id, decoded *d)
+{
+    size_t len, n = 0;
+    const char *s = piece_of(vocab, id, &len);
+    bool glued = len >= 2 && s[0] == '#' && s[1] == '#';
+
+    memset(d, 0, sizeof *d);
+    if (!vocab->used[id]) {
+        d->length = DECODE_UNUSED;
+        return;
+    }
+    if (glued) {
+        s += 2;
+        len -= 2;
+    } else {
+        d->text[n++] = ' ';
+    }
+    if (n + len > sizeof d->text) {
+        d->length = DECODE_LONG;
+    } else {
+        memcpy(d->text + n, s, len);
+        d->length = (uint8_t)(n + len);
+    }
+    if (!glued && len > 0 && (*s == '.' || *s == '?' || *s == '!' || *s == ','))
+        d->length |= DECODE_STOP;
+}
+
+/* One block: slots, filter, decoded. */
+static wte_status build_tables(bert *b, wte_error *err)
+{
+    enum { AHEAD = 16 };
+    const wte__vocab *vocab = b->vocab;
+    size_t n_slots = 256;
+    newcomer ahead[AHEAD];
+    slot *slots;
+    uint64_t *filter;
+    decoded *entries;
+
+    while (n_slots < 2 * (size_t)vocab->n)
+        n_slots *= 2;
+    b->owned =
+        n_slots > UINT32_MAX
+            ? NULL
+            : wte__alloc_aligned(n_slots * sizeof *slots + WTE__BERT_FILTER_WORDS * sizeof *filter +
+                                     ((size_t)vocab->n + 1) * sizeof *entries,
+                                 1);
+    if (!b->owned)
+        return wte__fail(err, WTE_E_NOMEM, "no memory for a vocabulary of %u pieces", vocab->n);
+    b->slots = slots = b->owned;
+    b->filter = filter = (uint64_t *)(slots + n_slots);
+    b->decoded = entries = (decoded *)(filter + WTE__BERT_FILTER_WORDS);
+    memset(slots, 0xFF, n_slots * sizeof *slots);
+    memset(filter, 0, WTE__BERT_FILTER_WORDS * sizeof *filter);
+    memset(&entries[vocab->n], 0, sizeof *entries);
+    entries[vocab->n].length = DECODE_UNUSED;
+    b->slot_mask = (uint32_t)(n_slots - 1);
+    for (uint32_t begin = 0; begin < vocab->n; begin += AHEAD) {
+        uint32_t n = vocab->n - begin < AHEAD ? vocab->n - begin : AHEAD;
+
+        for (uint32_t i = 0; i < n; i++)
+            ahead[i] = look_at_piece(b, begin + i);
+        for (uint32_t i = 0; i < n; i++) {
+            add_piece(b, slots, filter, &ahead[i], begin + i);
+            fill_decoded(vocab, begin + i, &entries[begin + i]);
+        }
+    }
+    return WTE_OK;
+}
+
+wte_status wte__bert_init(wte_tokenizer *t, wte_error *err)
+{
+    bert *b = NULL;
+    wte_status status = bert_new(t, &b, err);
+
+    if (status == WTE_OK)
+        status = build_tables(b, err);
+    if (status != WTE_OK) {
+        bert_free(b);
+        return status;
+    }
     t->ops = &bert_ops;
     t->family = b;
     return WTE_OK;
-nomem:
-    bert_free(b);
-    return wte__fail(err, WTE_E_NOMEM, "no memory for a vocabulary of %u pieces", vocab->n);
+}
+
+void wte__bert_get_tables(const wte_tokenizer *t, wte__bert_tables *out)
+{
+    const bert *b = t->family;
+
+    *out =
+        (wte__bert_tables){b->slots, b->filter, b->decoded, (size_t)b->slot_mask + 1, b->longest};
+}
+
+/* True if every search in the slots ends, and at an id; and no entry says more bytes than it has or
+ * goes back. */
+static bool tables_fit(const wte__bert_tables *tables, const wte__vocab *vocab)
+{
+    size_t n_free = 0;
+    uint32_t bad = 0;
+
+    if (tables->n_slots == 0 || tables->n_slots > UINT32_MAX ||
+        (tables->n_slots & (tables->n_slots - 1)) != 0)
+        return false;
+    for (size_t i = 0; i < tables->n_slots; i++) {
+        uint32_t is_free = tables->slots[i].id == UINT32_MAX;
+
+        n_free += is_free;
+        bad |= (uint32_t)(tables->slots[i].id >= vocab->n) & (is_free ^ 1);
+    }
+    for (size_t i = 0; i <= vocab->n; i++) {
+        unsigned length = tables->decoded[i].length & (DECODE_STOP - 1u);
+        bool stop = tables->decoded[i].length & DECODE_STOP;
+        bool in_use = i < vocab->n && vocab->used[i];
+
+        bad |= (length > DECODE_BYTES && length != DECODE_LONG && length != DECODE_UNUSED) ||
+               (stop && length == 0) || (length == DECODE_UNUSED) == in_use;
+    }
+    return !bad && n_free > 0;
+}
+
+wte_status wte__bert_attach(wte_tokenizer *t, const wte__bert_tables *tables, wte_error *err)
+{
+    bert *b = NULL;
+    wte_status status;
+
+    if (!tables_fit(tables, &t->piece))
+        return wte__fail(err, WTE_E_FORMAT, "tables that do not fit the vocabulary");
+    status = bert_new(t, &b, err);
+    if (status != WTE_OK)
+        return status;
+    b->slots = tables->slots;
+    b->filter = tables->filter;
+    b->decoded = tables->decoded;
+    b->slot_mask = (uint32_t)(tables->n_slots - 1);
+    b->longest = tables->longest;
+    t->ops = &bert_ops;
+    t->family = b;
+    return WTE_OK;
 }

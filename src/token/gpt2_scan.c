@@ -18,7 +18,9 @@
  *
  * ASCII is classified 16 bytes at a time; characters above it are decoded one by one and their
  * bits put in. A block ends before a character that it would cut. Ill-formed bytes count as U+FFFD,
- * which is in class other.
+ * which is in class other. With a table of pairs of bytes that merges join, a character above ASCII
+ * that none joins to the one before it begins a part of its own: between such characters the ids of
+ * a text do not depend on each other.
  *
  * A version that classified into a byte array first, or ran a state machine over each byte, would
  * be simpler and several times slower. */
@@ -30,6 +32,8 @@
 
 typedef struct masks {
     uint64_t letter, number, space, blank, quote, high;
+    uint64_t tails; /* bytes of white space that do not begin it */
+    uint64_t cuts;  /* characters above ASCII that no merge joins to the one before */
 } masks;
 
 #if defined(__SSE2__)
@@ -72,49 +76,74 @@ static void classify(const char *p, masks *m)
 }
 #endif
 
-/* Decode a character that is not ASCII: its length and class. Ill-formed: the length of what one
- * U+FFFD stands for, and no class. */
-static size_t high_character(wte__scan *s, size_t pos, unsigned *class)
-{
-    const unsigned char *p = (const unsigned char *)s->text + pos;
-    size_t left = s->end - pos, length;
-    uint32_t code;
+typedef struct character {
+    unsigned length; /* of ill-formed bytes: of what one U+FFFD stands for */
+    unsigned class;  /* of those: none */
+} character;
 
-    if (left >= 3 && p[0] > 0xE0 && p[0] < 0xED && (p[1] & 0xC0) == 0x80 && (p[2] & 0xC0) == 0x80) {
-        code = (p[0] & 0xFu) << 12 | (p[1] & 0x3Fu) << 6 | (p[2] & 0x3Fu);
-        *class = wte__unicode_class(code);
-        return 3;
-    }
-    length = wte__utf8_decode((const char *)p, left, &code);
-    if (!length) {
-        s->bad = true;
-        *class = 0;
-        return wte__utf8_bad_length((const char *)p, left);
-    }
-    *class = wte__unicode_class(code);
-    return length;
+/* A character that is not ASCII, of any length. */
+static __attribute__((noinline)) character any_character(wte__scan *s, size_t pos)
+{
+    const char *p = s->text + pos;
+    uint32_t code;
+    unsigned length = (unsigned)wte__utf8_decode(p, s->end - pos, &code);
+
+    if (length)
+        return (character){length, wte__unicode_class(code)};
+    s->bad = true;
+    return (character){(unsigned)wte__utf8_bad_length(p, s->end - pos), 0};
 }
 
-/* Put the characters above ASCII of a block of n bytes into its masks. `tails` receives the bytes
- * of white space that do not begin it. Returns the block's length without a character cut by it. */
-static size_t add_high(wte__scan *s, size_t n, masks *m, uint64_t *tails)
+/* The same; most are of three bytes. */
+static inline character high_character(wte__scan *s, size_t pos)
 {
-    while (m->high) {
-        size_t at = (size_t)__builtin_ctzll(m->high);
-        unsigned class;
-        size_t length = high_character(s, s->pos + at, &class);
-        uint64_t bits = (((uint64_t)1 << length) - 1) << at;
+    const unsigned char *p = (const unsigned char *)s->text + pos;
 
-        if (at + length > n)
-            return at;
-        m->letter |= bits & (0 - (uint64_t)(class & WTE__CLASS_LETTER));
-        m->number |= bits & (0 - (uint64_t)(class / WTE__CLASS_NUMBER & 1));
-        if (class & WTE__CLASS_SPACE) {
-            m->space |= bits;
-            *tails |= bits & (bits - 1) & ~((uint64_t)1 << at);
-        }
-        m->high &= ~bits;
+    if (s->end - pos >= 3 && p[0] > 0xE0 && p[0] < 0xED && (p[1] & 0xC0) == 0x80 &&
+        (p[2] & 0xC0) == 0x80) {
+        uint32_t code = (p[0] & 0xFu) << 12 | (p[1] & 0x3Fu) << 6 | (p[2] & 0x3Fu);
+
+        return (character){3, wte__unicode_class(code)};
     }
+    return any_character(s, pos);
+}
+
+/* 1 where the character at pos is to be cut off from what is before it. */
+static inline uint64_t is_cut(const wte__scan *s, size_t pos)
+{
+    const unsigned char *p = (const unsigned char *)s->text + pos;
+    unsigned two = p[-1] | (unsigned)p[0] << 8;
+
+    return p[-1] >> 7 & ~(s->seams[two / 64] >> (two % 64)) & 1;
+}
+
+/* Put the characters above ASCII of a block of n bytes into its masks. Returns the block's length
+ * without a character cut by it. */
+static size_t add_high(wte__scan *s, size_t n, masks *out)
+{
+    const size_t pos = s->pos;
+    masks m = *out; /* in registers, which the characters' bytes cannot be taken to overlap */
+
+    while (m.high) {
+        size_t at = (size_t)__builtin_ctzll(m.high);
+        character c = high_character(s, pos + at);
+        uint64_t bits = (((uint64_t)1 << c.length) - 1) << at;
+
+        if (at + c.length > n) {
+            n = at;
+            break;
+        }
+        if (s->seams && pos + at)
+            m.cuts |= is_cut(s, pos + at) << at;
+        m.letter |= bits & (0 - (uint64_t)(c.class & WTE__CLASS_LETTER));
+        m.number |= bits & (0 - (uint64_t)(c.class / WTE__CLASS_NUMBER & 1));
+        if (__builtin_expect(c.class & WTE__CLASS_SPACE, 0)) {
+            m.space |= bits;
+            m.tails |= bits & (bits - 1) & ~((uint64_t)1 << at);
+        }
+        m.high &= ~bits;
+    }
+    *out = m;
     return n;
 }
 
@@ -146,15 +175,13 @@ static size_t contraction(const wte__scan *s, size_t pos)
 static bool space_or_end(wte__scan *s, size_t pos)
 {
     unsigned char c;
-    unsigned class;
 
     if (pos == s->end)
         return true;
     c = (unsigned char)s->text[pos];
     if (c < 0x80)
         return c == ' ' || (c >= 9 && c <= 13);
-    high_character(s, pos, &class);
-    return (class & WTE__CLASS_SPACE) != 0;
+    return (high_character(s, pos).class & WTE__CLASS_SPACE) != 0;
 }
 
 static uint64_t add_contractions(wte__scan *s, uint64_t starts, uint64_t quotes, size_t n)
@@ -183,7 +210,7 @@ static uint64_t add_contractions(wte__scan *s, uint64_t starts, uint64_t quotes,
 /* The block at s->pos: its pre-tokens' beginnings, and *n, its length. */
 static uint64_t scan_block(wte__scan *s, size_t *n)
 {
-    uint64_t valid, same, last, starts, tails = 0, other;
+    uint64_t valid, same, last, starts, other;
     size_t size = s->end - s->pos;
     masks m;
 
@@ -197,7 +224,7 @@ static uint64_t scan_block(wte__scan *s, size_t *n)
         classify(padded, &m);
     }
     if (m.high)
-        size = add_high(s, size, &m, &tails);
+        size = add_high(s, size, &m);
     valid = ~(uint64_t)0 >> (64 - size);
     m.letter &= valid;
     m.number &= valid;
@@ -210,7 +237,7 @@ static uint64_t scan_block(wte__scan *s, size_t *n)
     last = m.space & ~(m.space >> 1);
     if (m.space >> (size - 1) && space_or_end(s, s->pos + size))
         last &= valid >> 1;
-    for (uint64_t moved = last & tails; moved; moved = last & tails)
+    for (uint64_t moved = last & m.tails; moved; moved = last & m.tails)
         last = (last & ~moved) | moved >> 1;
     starts |= last;
     starts = (starts & ~s->clear) | (s->set & valid);
@@ -224,27 +251,47 @@ static uint64_t scan_block(wte__scan *s, size_t *n)
     s->space = m.space >> (size - 1);
     s->blank = m.blank >> (size - 1) & 1;
     *n = size;
-    return starts;
+    return starts | m.cuts;
 }
 
-void wte__scan_begin(wte__scan *s, const char *text, size_t begin, size_t end)
+/* How many bits are set. */
+static size_t count(uint64_t bits)
+{
+    bits -= bits >> 1 & 0x5555555555555555u;
+    bits = (bits & 0x3333333333333333u) + (bits >> 2 & 0x3333333333333333u);
+    bits = (bits + (bits >> 4)) & 0x0F0F0F0F0F0F0F0Fu;
+    return (size_t)(bits * 0x0101010101010101u >> 56);
+}
+
+void wte__scan_begin(wte__scan *s, const char *text, size_t begin, size_t end,
+                     const uint64_t *seams)
 {
     memset(s, 0, sizeof *s);
     s->text = text;
+    s->seams = seams;
     s->pos = begin;
     s->end = end;
 }
 
+/* Sixteen at a time, whether there are as many or not: how many there are is hard to foresee for
+ * the processor, that there are no more than sixteen is not. */
 size_t wte__scan_next(wte__scan *s, uint32_t *starts)
 {
     uint32_t *out = starts;
 
     for (int block = 0; block < WTE__SCAN_BLOCKS && s->pos < s->end; block++) {
+        const uint32_t pos = (uint32_t)s->pos;
+        uint32_t *stop;
         size_t n;
         uint64_t bits = scan_block(s, &n);
 
-        for (; bits; bits &= bits - 1)
-            *out++ = (uint32_t)s->pos + (uint32_t)__builtin_ctzll(bits);
+        stop = out + count(bits);
+        do {
+            for (int i = 0; i < WTE__SCAN_SPARE; i++, bits &= bits - 1)
+                out[i] = pos + (uint32_t)__builtin_ctzll(bits | (uint64_t)1 << 63);
+            out += WTE__SCAN_SPARE;
+        } while (out < stop);
+        out = stop;
         s->pos += n;
     }
     return (size_t)(out - starts);

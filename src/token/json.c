@@ -230,6 +230,70 @@ wte_status wte__json_key(wte__json *j)
     return status == WTE_OK ? wte__json_expect(j, ':') : status;
 }
 
+/* A hexadecimal digit, or 256. */
+static inline unsigned hex_digit(char c)
+{
+    unsigned digit = (unsigned)(unsigned char)c - '0', letter = ((unsigned char)c | 0x20u) - 'a';
+
+    return digit < 10 ? digit : letter < 6 ? letter + 10 : 256;
+}
+
+bool wte__json_plain_entry(wte__json *j, char *key, size_t *len, uint32_t *value)
+{
+    const char *p = j->p, *limit;
+    char *out = key;
+    uint32_t number = 0;
+
+    if (j->end - p < WTE__JSON_PLAIN + 64)
+        return false;
+    p += *p == ' ' || *p == '\n';
+    if (*p++ != '"')
+        return false;
+    for (limit = p + WTE__JSON_PLAIN; *p != '"';) {
+        unsigned char c = (unsigned char)*p;
+        unsigned code;
+
+        if (p >= limit || c < 0x20)
+            return false;
+        if (c < 0x80 && c != '\\') {
+            *out++ = *p++;
+            continue;
+        }
+        if (c == '\\') {
+            unsigned h0 = hex_digit(p[2]), h1 = hex_digit(p[3]), h2 = hex_digit(p[4]),
+                     h3 = hex_digit(p[5]);
+
+            code = h0 << 12 | h1 << 8 | h2 << 4 | h3;
+            if (p[1] != 'u' || ((h0 | h1 | h2 | h3) & 256))
+                return false;
+            p += 6;
+        } else {
+            code = (c & 0x1Fu) << 6 | ((unsigned char)p[1] & 0x3F);
+            if (c < 0xC2 || c > 0xDF || ((unsigned char)p[1] & 0xC0) != 0x80)
+                return false;
+            p += 2;
+        }
+        if (code < 0x80 || code >= 0x800)
+            return false;
+        *out++ = (char)(0xC0 | code >> 6);
+        *out++ = (char)(0x80 | (code & 0x3F));
+    }
+    p++;
+    if (*p++ != ':')
+        return false;
+    p += *p == ' ';
+    if (*p < '0' || *p > '9' || (*p == '0' && p[1] >= '0' && p[1] <= '9'))
+        return false;
+    for (limit = p + 9; p < limit && *p >= '0' && *p <= '9'; p++)
+        number = number * 10 + (uint32_t)(*p - '0');
+    if (*p != ',' && *p != '}' && *p != '\n')
+        return false;
+    *len = (size_t)(out - key);
+    *value = number;
+    j->p = p;
+    return true;
+}
+
 wte_status wte__json_uint(wte__json *j, uint32_t *out)
 {
     uint64_t value = 0;

@@ -31,6 +31,12 @@ wte_status wte__json_next(wte__json *j, char close, bool *first, bool *more);
 wte_status wte__json_string(wte__json *j);
 /** Read a key and its colon; the key is in j->string. */
 wte_status wte__json_key(wte__json *j);
+enum { WTE__JSON_PLAIN = 256 };
+/** Read `"key": 123` if it is written plainly: no longer than WTE__JSON_PLAIN, characters below
+ * U+0800, escapes only for those of two bytes, no unusual white space. False if not, and nothing
+ * moves: it may be good or bad, and is to be read piece by piece.
+ *   key  [WTE__JSON_PLAIN] receives *len bytes */
+bool wte__json_plain_entry(wte__json *j, char *key, size_t *len, uint32_t *value);
 /** Read a whole number of 0 to 4294967294. */
 wte_status wte__json_uint(wte__json *j, uint32_t *out);
 /** Read true or false; null leaves *out as it is. */

@@ -5,15 +5,13 @@
  *                          character (a space is U+0120), so that JSON can hold any bytes
  *   merges.txt             "#version" line, then "left right", the best merge first
  *   vocab.txt              BERT: one piece a line, the line number is the id
- *   tokenizer.json         both families: model (vocab, merges), added_tokens, normalizer
- *   tokenizer_config.json  options, and which tokens are special
+ *   tokenizer.json         both families, see tokenizer_json.c
+ *   tokenizer_config.json  options, which tokens are special, and tokens beside the vocabulary
+ *   special_tokens_map.json, added_tokens.json
+ *                          the last two of these as older programs wrote them
  *
  * A folder may hold several of them: vocab.json + merges.txt, then vocab.txt, then tokenizer.json
- * is read, as the first two are what the original programs wrote. Of tokenizer.json only the two
- * families as they are published are understood; anything else that would change ids is refused.
- *
- * In a vocabulary ids may be missing, but not more than a few (room for them is made): a file of
- * some bytes must not ask for gigabytes. Equal pieces and equal ids are refused.
+ * is read, as the first two are what the original programs wrote.
  *
  * The byte alphabet: bytes 33-126, 161-172 and 174-255 are the characters of the same number, the
  * 68 others are U+0100 and on, in order. A piece with a character that is none of these (an added
@@ -21,13 +19,19 @@
 #include "token/load.h"
 #include <errno.h>
 #include <jansson.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include "token/json.h"
+#include "token/pairs.h"
+
+const char *const wte__tokenizer_files[WTE__N_TOKENIZER_FILES] = {
+    "vocab.json",           "merges.txt",        "vocab.txt",
+    "tokenizer.json",       "added_tokens.json", "special_tokens_map.json",
+    "tokenizer_config.json"};
 
 enum {
-    HOLES_MAX = 65536, /* missing ids, beyond as many as there are pieces */
     CONFIG_MAX = 16 * 1024 * 1024,
-    ADDED_MAX = 4096, /* added tokens; each is looked for in every text */
+    LARGE_MERGES = 64 * 1024, /* bytes of merges.txt that are worth a second thread */
     N_ALPHABET = 0x144
 };
 
@@ -82,27 +86,22 @@ static wte_status make_pieces(wte_tokenizer *t, wte_error *err)
 {
     const wte__vocab *v = &t->spelling;
     int16_t alphabet[N_ALPHABET];
-    char *bytes = wte__calloc((size_t)v->offsets[v->n] + 1, 1);
-    uint64_t *offsets = wte__calloc((size_t)v->n + 1, sizeof *offsets);
+    wte__vocab_room room;
     size_t n = 0;
-    wte_status status;
+    wte_status status = wte__vocab_new(v->n, v->offsets[v->n], false, &t->piece, &room, err);
 
-    if (!bytes || !offsets) {
-        status = wte__fail(err, WTE_E_NOMEM, "no memory for a vocabulary");
-        goto cleanup;
-    }
+    if (status != WTE_OK)
+        return status;
     fill_alphabet(alphabet);
     for (uint32_t i = 0; i < v->n; i++) {
-        offsets[i] = n;
-        n += despell(alphabet, v->bytes + v->offsets[i],
-                     (size_t)(v->offsets[i + 1] - v->offsets[i]), bytes + n);
+        room.offsets[i] = (uint32_t)n;
+        n += despell(alphabet, v->bytes + v->offsets[i], v->offsets[i + 1] - v->offsets[i],
+                     room.bytes + n);
     }
-    offsets[v->n] = n;
-    status = wte__vocab_make_unique(bytes, offsets, v->used, v->n, &t->piece, NULL, err);
-cleanup:
-    wte__free(bytes);
-    wte__free(offsets);
-    return status;
+    room.offsets[v->n] = (uint32_t)n;
+    memset(room.bytes + n, 0, v->offsets[v->n] - n);
+    memcpy(room.used, v->used, v->n);
+    return WTE_OK;
 }
 
 /* Spell bytes in the alphabet; out has room for 2 * len. */
@@ -179,9 +178,13 @@ wte_status wte__builder_begin(wte__builder *b, wte_tokenizer_kind kind, const ch
                          len > 80 ? 80 : (int)len, t->spelling.bytes + t->spelling.offsets[pair[0]],
                          pair[0], pair[1]);
     }
-    if (kind == WTE_TOKENIZER_BERT)
-        return wte__vocab_make(strings, offsets, used, n, &t->piece, err);
-    return make_pieces(t, err);
+    for (uint32_t i = 0; i < n; i++)
+        t->info.n_holes += !t->spelling.used[i];
+    if (kind == WTE_TOKENIZER_GPT2)
+        return make_pieces(t, err);
+    t->piece = t->spelling;
+    t->piece.owned = NULL;
+    return WTE_OK;
 }
 
 /* The id of a spelling whose search has begun, or a failure that names it. */
@@ -213,7 +216,7 @@ static wte_status add_found(wte__builder *b, const waiting *w, wte_error *err)
     const wte__vocab *v = &b->t->spelling;
     const char *left = w->left, *right = w->right;
     size_t left_len = w->left_len, right_len = w->right_len, where = w->where;
-    uint64_t guess = 256 + (uint64_t)b->n_merges;
+    uint64_t guess = 256 + (uint64_t)b->first_merge + b->n_merges;
     wte__merge m = {0, 0, UINT32_MAX};
     char small[256], *joined = small;
     wte_status status =
@@ -320,7 +323,7 @@ static wte_status usual_specials(wte__builder *b, wte_error *err)
         if (usual[i].kind != info->kind || *usual[i].id >= 0)
             continue;
         *usual[i].id = id_of(b->t, usual[i].name);
-        if (*usual[i].id >= 0)
+        if (*usual[i].id >= 0 && !wte_tokenizer_is_special(b->t, (uint32_t)*usual[i].id))
             status = wte__builder_special(b, usual[i].name, strlen(usual[i].name),
                                           (uint32_t)*usual[i].id, 0, 0, 0, 0, err);
     }
@@ -353,143 +356,6 @@ void wte__builder_free(wte__builder *b)
     b->merges = NULL;
 }
 
-/* ---- vocabularies in JSON ------------------------------------------------------------------ */
-
-/* {"piece": id} as read, before it is put in order. */
-typedef struct pairs {
-    char *bytes;
-    size_t n_bytes, bytes_capacity;
-    uint64_t *ends;
-    uint32_t *ids;
-    size_t n, ends_capacity, ids_capacity;
-    uint32_t max_id;
-} pairs;
-
-static void pairs_free(pairs *p)
-{
-    wte__free(p->bytes);
-    wte__free(p->ends);
-    wte__free(p->ids);
-}
-
-static wte_status read_pairs(wte__json *j, pairs *p)
-{
-    wte_status status = wte__json_expect(j, '{');
-    bool first = true, more = true;
-
-    while (status == WTE_OK) {
-        uint32_t id;
-
-        status = wte__json_next(j, '}', &first, &more);
-        if (status != WTE_OK || !more)
-            return status;
-        status = wte__json_key(j);
-        if (status != WTE_OK)
-            return status;
-        if (!wte__grow((void **)&p->bytes, &p->bytes_capacity, p->n_bytes + j->string_len, 1) ||
-            !wte__grow((void **)&p->ends, &p->ends_capacity, p->n + 1, sizeof *p->ends) ||
-            !wte__grow((void **)&p->ids, &p->ids_capacity, p->n + 1, sizeof *p->ids))
-            return wte__fail(j->err, WTE_E_NOMEM, "no memory for %s", j->name);
-        memcpy(p->bytes + p->n_bytes, j->string, j->string_len);
-        p->n_bytes += j->string_len;
-        status = wte__json_uint(j, &id);
-        if (status != WTE_OK)
-            return status;
-        p->ends[p->n] = p->n_bytes;
-        p->ids[p->n++] = id;
-        if (id > p->max_id)
-            p->max_id = id;
-    }
-    return status;
-}
-
-static size_t pair_begin(const pairs *p, size_t i)
-{
-    return i ? (size_t)p->ends[i - 1] : 0;
-}
-
-/* Put the pieces in the order of their ids and begin a builder with them. */
-static wte_status begin_from_pairs(wte__builder *b, wte_tokenizer_kind kind, const char *name,
-                                   const char *source, const pairs *p, wte_error *err)
-{
-    uint64_t *offsets = NULL;
-    uint32_t *order = NULL;
-    uint8_t *used = NULL;
-    char *bytes = NULL;
-    size_t n = (size_t)p->max_id + 1, at = 0;
-    wte_status status;
-
-    if (p->n == 0)
-        return wte__fail(err, WTE_E_FORMAT, "%s: no tokens", name);
-    if (n > 2 * p->n + HOLES_MAX)
-        return wte__fail(err, WTE_E_FORMAT, "%s: %zu tokens with ids up to %u leave too many holes",
-                         name, p->n, p->max_id);
-    offsets = wte__calloc(n + 1, sizeof *offsets);
-    order = wte__calloc(n, sizeof *order);
-    used = wte__calloc(n, 1);
-    bytes = wte__calloc(p->n_bytes, 1);
-    if (!offsets || !order || !used || !bytes) {
-        status = wte__fail(err, WTE_E_NOMEM, "no memory for %s", name);
-        goto cleanup;
-    }
-    for (size_t i = 0; i < p->n; i++) {
-        uint32_t id = p->ids[i];
-
-        if (used[id]) {
-            size_t a = order[id], a0 = pair_begin(p, a), i0 = pair_begin(p, i);
-            size_t a_len = (size_t)p->ends[a] - a0, i_len = (size_t)p->ends[i] - i0;
-
-            status = wte__fail(err, WTE_E_FORMAT, "%s: '%.*s' and '%.*s' both have id %u", name,
-                               a_len > 80 ? 80 : (int)a_len, p->bytes + a0,
-                               i_len > 80 ? 80 : (int)i_len, p->bytes + i0, id);
-            goto cleanup;
-        }
-        used[id] = 1;
-        order[id] = (uint32_t)i;
-    }
-    for (size_t id = 0; id < n; id++) {
-        offsets[id] = at;
-        if (used[id]) {
-            size_t i = order[id], begin = pair_begin(p, i), len = (size_t)p->ends[i] - begin;
-
-            memcpy(bytes + at, p->bytes + begin, len);
-            at += len;
-        }
-    }
-    offsets[n] = at;
-    status = wte__builder_begin(b, kind, name, source, bytes, offsets, used, (uint32_t)n, err);
-cleanup:
-    wte__free(offsets);
-    wte__free(order);
-    wte__free(used);
-    wte__free(bytes);
-    return status;
-}
-
-/* Put tokens that lie beside the vocabulary into it, unless they are there. */
-static wte_status add_pair(pairs *p, const char *text, size_t len, uint32_t id, const char *name,
-                           wte_error *err)
-{
-    for (size_t i = p->n; i-- > 0;)
-        if (p->ids[i] == id) {
-            size_t begin = pair_begin(p, i);
-
-            if (p->ends[i] - begin == len && memcmp(p->bytes + begin, text, len) == 0)
-                return WTE_OK;
-        }
-    if (!wte__grow((void **)&p->bytes, &p->bytes_capacity, p->n_bytes + len, 1) ||
-        !wte__grow((void **)&p->ends, &p->ends_capacity, p->n + 1, sizeof *p->ends) ||
-        !wte__grow((void **)&p->ids, &p->ids_capacity, p->n + 1, sizeof *p->ids))
-        return wte__fail(err, WTE_E_NOMEM, "no memory for %s", name);
-    memcpy(p->bytes + p->n_bytes, text, len);
-    p->n_bytes += len;
-    p->ends[p->n] = p->n_bytes;
-    p->ids[p->n++] = id;
-    if (id > p->max_id)
-        p->max_id = id;
-    return WTE_OK;
-}
-
 /* ---- merges.txt ---------------------------------------------------------------------------- */
 
 /* Cut a line in two pieces. */
@@ -507,36 +373,33 @@ static bool split_line(const char *p, const char *stop, waiting *w)
     return true;
 }
 
-static wte_status read_merges(wte__builder *b, const char *path, wte_error *err)
+/* Read the lines of text[begin .. end). The version line is the first of the file, at 0. */
+static wte_status read_lines(wte__builder *b, const char *text, size_t begin, size_t end,
+                             wte_error *err)
 {
     enum { AHEAD = 16 };
     waiting queue[AHEAD];
-    wte__map map = {0};
-    wte_status status = wte__map_open(&map, path, err);
-    const char *p, *end, *name = b->name;
+    wte_status status = WTE_OK;
+    const char *p = text + begin, *last = text + end;
     size_t line = 0, n = 0, done = 0;
 
-    if (status != WTE_OK)
-        return status;
-    b->name = path;
-    p = (const char *)map.data;
-    end = p + map.size;
-    for (; p < end && status == WTE_OK; line++) {
-        const char *newline = memchr(p, '\n', (size_t)(end - p)), *stop = newline ? newline : end;
-        const char *begin = p;
+    for (; p < last && status == WTE_OK; line++) {
+        const char *newline = memchr(p, '\n', (size_t)(last - p)), *stop = newline ? newline : last;
+        const char *start = p;
 
-        p = newline ? newline + 1 : end;
-        if (stop > begin && stop[-1] == '\r')
+        p = newline ? newline + 1 : last;
+        if (stop > start && stop[-1] == '\r')
             stop--;
-        if ((line == 0 && stop - begin >= 8 && memcmp(begin, "#version", 8) == 0) || stop == begin)
+        if ((start == text && stop - start >= 8 && memcmp(start, "#version", 8) == 0) ||
+            stop == start)
             continue;
         if (n - done == AHEAD)
             status = add_found(b, &queue[done++ % AHEAD], err);
         if (status != WTE_OK)
             break;
-        if (!split_line(begin, stop, &queue[n % AHEAD])) {
-            status = wte__fail_at(err, WTE_E_FORMAT, (uint64_t)(begin - (const char *)map.data),
-                                  "%s: line %zu: expected two pieces with a space between", path,
+        if (!split_line(start, stop, &queue[n % AHEAD])) {
+            status = wte__fail_at(err, WTE_E_FORMAT, (uint64_t)(start - text),
+                                  "%s: line %zu: expected two pieces with a space between", b->name,
                                   line + 1);
             break;
         }
@@ -545,6 +408,69 @@ static wte_status read_merges(wte__builder *b, const char *path, wte_error *err)
     }
     while (status == WTE_OK && done < n)
         status = add_found(b, &queue[done++ % AHEAD], err);
+    return status;
+}
+
+/* The two halves of a file, each with a builder that borrows the vocabulary. */
+typedef struct halves {
+    const char *text;
+    size_t cuts[3];
+    wte__builder parts[2];
+    wte_status status[2];
+} halves;
+
+static void read_half(void *ctx, size_t block, unsigned worker)
+{
+    halves *h = ctx;
+
+    (void)worker;
+    h->status[block] =
+        read_lines(&h->parts[block], h->text, h->cuts[block], h->cuts[block + 1], NULL);
+}
+
+/* Read a large file with two threads. False if something is wrong with it: then it is to be read
+ * again from its beginning, to say what. */
+static bool read_halves(wte__builder *b, const char *text, size_t size)
+{
+    const char *newline = memchr(text + size / 2, '\n', size - size / 2), *p = text, *stop;
+    halves h = {text, {0, newline ? (size_t)(newline + 1 - text) : size, size}, {*b, *b}, {0}};
+    size_t n;
+    bool good;
+
+    /* Where the second half's merges begin is only a guess of what they make. */
+    for (stop = text + h.cuts[1]; (p = memchr(p, '\n', (size_t)(stop - p))) != NULL; p++)
+        h.parts[1].first_merge++;
+    h.parts[1].first_merge -= size >= 8 && memcmp(text, "#version", 8) == 0;
+    wte__parallel(2, 2, read_half, &h);
+    n = h.parts[0].n_merges + h.parts[1].n_merges;
+    good =
+        h.status[0] == WTE_OK && h.status[1] == WTE_OK &&
+        wte__grow((void **)&h.parts[0].merges, &h.parts[0].merges_capacity, n, sizeof *b->merges);
+    if (good && h.parts[1].n_merges)
+        memcpy(h.parts[0].merges + h.parts[0].n_merges, h.parts[1].merges,
+               h.parts[1].n_merges * sizeof *b->merges);
+    wte__free(h.parts[1].merges);
+    if (!good) {
+        wte__free(h.parts[0].merges);
+        return false;
+    }
+    b->merges = h.parts[0].merges;
+    b->merges_capacity = h.parts[0].merges_capacity;
+    b->n_merges = n;
+    return true;
+}
+
+static wte_status read_merges(wte__builder *b, const char *path, wte_error *err)
+{
+    wte__map map = {0};
+    wte_status status = wte__map_open(&map, path, err);
+    const char *text = (const char *)map.data, *name = b->name;
+
+    if (status != WTE_OK)
+        return status;
+    b->name = path;
+    if (map.size < LARGE_MERGES || wte__n_processors() < 2 || !read_halves(b, text, map.size))
+        status = read_lines(b, text, 0, map.size, err);
     b->name = name;
     wte__map_close(&map);
     return status;
@@ -552,112 +478,44 @@ static wte_status read_merges(wte__builder *b, const char *path, wte_error *err)
 
 /* ---- vocab.txt ----------------------------------------------------------------------------- */
 
-static wte_status read_vocab_txt(wte__builder *b, const char *path, wte_error *err)
+static wte_status read_vocab_txt(wte__builder *b, const char *path, const wte__added *added,
+                                 wte_error *err)
 {
     wte__map map = {0};
-    uint64_t *offsets = NULL;
-    char *bytes = NULL;
-    size_t capacity = 0, n = 0, at = 0;
+    wte__pairs p = {0};
     wte_status status = wte__map_open(&map, path, err);
 
     if (status != WTE_OK)
         return status;
-    bytes = wte__calloc(map.size, 1);
-    if (!bytes)
-        goto no_memory;
-    for (const char *p = (const char *)map.data, *end = p + map.size; p < end;) {
-        const char *newline = memchr(p, '\n', (size_t)(end - p)), *stop = newline ? newline : end;
-        size_t len = (size_t)(stop - p);
+    for (const char *at = (const char *)map.data, *end = at + map.size;
+         at < end && status == WTE_OK;) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at)), *stop = newline ? newline : end;
+        size_t len = (size_t)(stop - at);
 
-        if (len && p[len - 1] == '\r')
+        if (len && at[len - 1] == '\r')
             len--;
-        if (!wte__utf8_valid(p, len)) {
-            status = wte__fail_at(err, WTE_E_FORMAT, (uint64_t)(p - (const char *)map.data),
-                                  "%s: line %zu: invalid UTF-8", path, n + 1);
-            goto cleanup;
-        }
-        if (!wte__grow((void **)&offsets, &capacity, n + 2, sizeof *offsets))
-            goto no_memory;
-        offsets[n++] = at;
-        memcpy(bytes + at, p, len);
-        at += len;
-        offsets[n] = at;
-        p = newline ? newline + 1 : end;
+        if (!wte__utf8_valid(at, len))
+            status = wte__fail_at(err, WTE_E_FORMAT, (uint64_t)(at - (const char *)map.data),
+                                  "%s: line %zu: invalid UTF-8", path, p.n + 1);
+        else if (p.n == UINT32_MAX - 1)
+            status = wte__fail(err, WTE_E_FORMAT, "%s: more than %zu lines", path, p.n);
+        else
+            status = wte__pairs_add(&p, at, len, (uint32_t)p.n, path, err);
+        at = newline ? newline + 1 : end;
     }
-    if (n >= UINT32_MAX)
-        status = wte__fail(err, WTE_E_FORMAT, "%s: %zu lines are too many", path, n);
-    else
-        status = wte__builder_begin(b, WTE_TOKENIZER_BERT, path, "vocab.txt", bytes, offsets, NULL,
-                                    (uint32_t)n, err);
-    goto cleanup;
-no_memory:
-    status = wte__fail(err, WTE_E_NOMEM, "no memory for %s", path);
-cleanup:
-    wte__free(bytes);
-    wte__free(offsets);
+    if (status == WTE_OK)
+        status = wte__builder_begin_pairs(b, WTE_TOKENIZER_BERT, path, "vocab.txt", &p, added, err);
+    wte__pairs_free(&p);
     wte__map_close(&map);
     return status;
 }
 
-/* ---- tokenizer_config.json ----------------------------------------------------------------- */
+/* ---- the small files ----------------------------------------------------------------------- */
 
-/* A token of the configuration: a string, or an object with its content. */
-static const char *token_text(const json_t *value, size_t *len)
+/* Parse a file of a folder that holds a JSON object; *out stays NULL if it is not there. */
+static wte_status read_object(const char *folder, const char *name, json_t **out, wte_error *err)
 {
-    if (json_is_object(value))
-        value = json_object_get(value, "content");
-    if (!json_is_string(value))
-        return NULL;
-    *len = json_string_length(value);
-    return json_string_value(value);
-}
-
-static int flag(const json_t *object, const char *key)
-{
-    return json_is_true(json_object_get(object, key));
-}
-
-static wte_status config_specials(wte__builder *b, const json_t *root, wte_error *err)
-{
-    wte_tokenizer_info *info = &b->t->info;
-    const struct {
-        const char *key;
-        int64_t *id;
-    } roles[] = {{"unk_token", &info->unk}, {"cls_token", &info->cls},   {"sep_token", &info->sep},
-                 {"pad_token", &info->pad}, {"mask_token", &info->mask}, {"bos_token", &info->bos},
-                 {"eos_token", &info->eos}};
-    wte_status status = WTE_OK;
-
-    for (size_t i = 0; i < sizeof roles / sizeof *roles && status == WTE_OK; i++) {
-        const json_t *value = json_object_get(root, roles[i].key);
-        size_t len = 0;
-        const char *text = token_text(value, &len);
-        uint32_t id = text ? wte__vocab_find(&b->t->spelling, text, len) : UINT32_MAX;
-
-        if (id == UINT32_MAX || len == 0)
-            continue;
-        *roles[i].id = id;
-        if (json_is_object(value) || !wte_tokenizer_is_special(b->t, id))
-            status =
-                wte__builder_special(b, text, len, id, flag(value, "lstrip"), flag(value, "rstrip"),
-                                     flag(value, "single_word"), flag(value, "normalized"), err);
-    }
-    return status;
-}
-
-static void config_option(const json_t *root, const char *key, int *out)
-{
-    const json_t *value = json_object_get(root, key);
-
-    if (json_is_boolean(value))
-        *out = json_is_true(value);
-}
-
-/* Read the options of a folder, if it has them. */
-static wte_status read_config(wte__builder *b, const char *folder, wte_error *err)
-{
-    wte_tokenizer_info *info = &b->t->info;
-    char *path = wte__concat(folder, "/tokenizer_config.json", NULL);
+    char *path = wte__concat(folder, "/", name, NULL);
     wte__map map = {0};
     json_t *root = NULL;
     json_error_t where;
@@ -677,25 +535,14 @@ static wte_status read_config(wte__builder *b, const char *folder, wte_error *er
     if (status != WTE_OK)
         goto cleanup;
     root = json_loadb((const char *)map.data, map.size, JSON_REJECT_DUPLICATES, &where);
-    if (!json_is_object(root)) {
+    if (json_is_object(root)) {
+        *out = root;
+        root = NULL;
+    } else {
         status = root ? wte__fail(err, WTE_E_FORMAT, "%s: expected an object", path)
                       : wte__fail_at(err, WTE_E_FORMAT, (uint64_t)where.position, "%s: line %d: %s",
                                      path, where.line, where.text);
-        goto cleanup;
     }
-    if (info->kind == WTE_TOKENIZER_BERT) {
-        config_option(root, "do_lower_case", &info->do_lower_case);
-        info->strip_accents = info->do_lower_case; /* as the original, unless it is said */
-        config_option(root, "strip_accents", &info->strip_accents);
-        config_option(root, "tokenize_chinese_chars", &info->tokenize_chinese_chars);
-    } else if (flag(root, "add_prefix_space")) {
-        status = wte__fail(err, WTE_E_UNSUPPORTED,
-                           "%s: add_prefix_space is true; a tokenizer that puts a space before "
-                           "every text is not supported",
-                           path);
-        goto cleanup;
-    }
-    status = config_specials(b, root, err);
 cleanup:
     json_decref(root);
     wte__map_close(&map);
@@ -703,360 +550,185 @@ cleanup:
     return status;
 }
 
-/* ---- tokenizer.json ------------------------------------------------------------------------ */
+/* The small files of a folder. */
+typedef struct options {
+    json_t *config;       /* tokenizer_config.json */
+    json_t *specials_map; /* special_tokens_map.json, which older programs wrote */
+    json_t *added_tokens; /* added_tokens.json, likewise */
+} options;
 
-enum { TYPE_MAX = 32 };
-
-/* What is picked out of tokenizer.json on its way. */
-typedef struct document {
-    pairs vocab;
-    pairs added; /* the added tokens, with their ids */
-    uint8_t *added_flags;
-    size_t added_flags_capacity;
-    const char *merges; /* where they begin, or NULL */
-    char model[TYPE_MAX], normalizer[TYPE_MAX], pre_tokenizer[TYPE_MAX];
-    int lowercase, strip_accents, chinese, prefix_space, use_regex, ignore_merges, byte_fallback;
-    char affix[TYPE_MAX]; /* continuing_subword_prefix */
-    bool has_vocab;
-} document;
-
-enum { ADDED_SPECIAL = 1, ADDED_LSTRIP = 2, ADDED_RSTRIP = 4, ADDED_WORD = 8, ADDED_NORMAL = 16 };
-
-/* Keep a string value, cut to fit; null is empty. */
-static wte_status read_type(wte__json *j, char *out)
+static void options_free(options *o)
 {
-    wte_status status;
-
-    if (wte__json_peek(j) != '"') {
-        out[0] = '\0';
-        return wte__json_skip(j);
-    }
-    status = wte__json_string(j);
-    if (status == WTE_OK) {
-        size_t n = j->string_len < TYPE_MAX ? j->string_len : TYPE_MAX - 1;
-
-        memcpy(out, j->string, n);
-        out[n] = '\0';
-    }
-    return status;
+    json_decref(o->config);
+    json_decref(o->specials_map);
+    json_decref(o->added_tokens);
 }
 
-static wte_status read_added_token(wte__json *j, document *d)
+static wte_status read_options(const char *folder, options *o, wte_error *err)
 {
-    char *content = NULL;
-    size_t len = 0;
-    uint32_t id = UINT32_MAX;
-    int special = 0, lstrip = 0, rstrip = 0, single = 0, normal = 0;
-    bool first = true, more = true;
-    wte_status status = wte__json_expect(j, '{');
+    wte_status status = read_object(folder, "tokenizer_config.json", &o->config, err);
 
-    while (status == WTE_OK) {
-        status = wte__json_next(j, '}', &first, &more);
-        if (status != WTE_OK || !more)
-            break;
-        status = wte__json_key(j);
-        if (status != WTE_OK)
-            break;
-        if (wte__json_is(j, "id")) {
-            status = wte__json_uint(j, &id);
-        } else if (wte__json_is(j, "content") && !content) {
-            status = wte__json_string(j);
-            if (status == WTE_OK && !(content = wte__strndup(j->string, j->string_len)))
-                status = wte__fail(j->err, WTE_E_NOMEM, "no memory for %s", j->name);
-            len = j->string_len;
-        } else {
-            int *to = wte__json_is(j, "special")       ? &special
-                      : wte__json_is(j, "lstrip")      ? &lstrip
-                      : wte__json_is(j, "rstrip")      ? &rstrip
-                      : wte__json_is(j, "single_word") ? &single
-                      : wte__json_is(j, "normalized")  ? &normal
-                                                       : NULL;
-
-            status = to ? wte__json_bool(j, to) : wte__json_skip(j);
-        }
-    }
-    if (status == WTE_OK && (!content || id == UINT32_MAX || !len))
-        status = wte__json_fail(j, "an added token without id or content");
-    if (status == WTE_OK && d->added.n == ADDED_MAX)
-        status = wte__json_fail(j, "more than %d added tokens", ADDED_MAX);
     if (status == WTE_OK)
-        status = add_pair(&d->added, content, len, id, j->name, j->err);
-    if (status == WTE_OK && !wte__grow((void **)&d->added_flags, &d->added_flags_capacity,
-                                       d->added.n, sizeof *d->added_flags))
-        status = wte__fail(j->err, WTE_E_NOMEM, "no memory for %s", j->name);
+        status = read_object(folder, "special_tokens_map.json", &o->specials_map, err);
     if (status == WTE_OK)
-        d->added_flags[d->added.n - 1] =
-            (uint8_t)((special ? ADDED_SPECIAL : 0) | (lstrip ? ADDED_LSTRIP : 0) |
-                      (rstrip ? ADDED_RSTRIP : 0) | (single ? ADDED_WORD : 0) |
-                      (normal ? ADDED_NORMAL : 0));
-    wte__free(content);
+        status = read_object(folder, "added_tokens.json", &o->added_tokens, err);
     return status;
 }
 
-static wte_status read_added(wte__json *j, document *d)
+/* A token of the configuration: a string, or an object with its content. */
+static const char *token_text(const json_t *value, size_t *len)
 {
-    bool first = true, more = true;
-    wte_status status = wte__json_expect(j, '[');
-
-    while (status == WTE_OK) {
-        status = wte__json_next(j, ']', &first, &more);
-        if (status != WTE_OK || !more)
-            break;
-        status = read_added_token(j, d);
-    }
-    return status;
+    if (json_is_object(value))
+        value = json_object_get(value, "content");
+    if (!json_is_string(value))
+        return NULL;
+    *len = json_string_length(value);
+    return json_string_value(value);
 }
 
-/* An object whose members are told apart by `member`. */
-typedef wte_status (*member_fn)(wte__json *j, document *d);
-
-static wte_status read_members(wte__json *j, document *d, member_fn member)
+static int flag(const json_t *object, const char *key)
 {
-    bool first = true, more = true;
-    wte_status status;
-
-    if (wte__json_peek(j) != '{')
-        return wte__json_skip(j);
-    status = wte__json_expect(j, '{');
-    while (status == WTE_OK) {
-        status = wte__json_next(j, '}', &first, &more);
-        if (status != WTE_OK || !more)
-            break;
-        status = wte__json_key(j);
-        if (status == WTE_OK)
-            status = member(j, d);
-    }
-    return status;
+    return json_is_true(json_object_get(object, key));
 }
 
-static wte_status model_member(wte__json *j, document *d)
+/* Tokens beside vocab.json or vocab.txt: {"text": id}, and in newer configurations
+ * "added_tokens_decoder": {"id": {"content": text, ...}}. */
+static wte_status read_added(const char *folder, const options *o, wte__added *added,
+                             wte_error *err)
 {
-    if (wte__json_is(j, "type"))
-        return read_type(j, d->model);
-    if (wte__json_is(j, "continuing_subword_prefix"))
-        return read_type(j, d->affix);
-    if (wte__json_is(j, "ignore_merges"))
-        return wte__json_bool(j, &d->ignore_merges);
-    if (wte__json_is(j, "byte_fallback"))
-        return wte__json_bool(j, &d->byte_fallback);
-    if (wte__json_is(j, "vocab")) {
-        if (d->has_vocab)
-            return wte__json_fail(j, "a second vocab");
-        d->has_vocab = true;
-        return read_pairs(j, &d->vocab);
-    }
-    if (wte__json_is(j, "merges")) {
-        if (d->merges)
-            return wte__json_fail(j, "a second list of merges");
-        wte__json_peek(j);
-        d->merges = j->p;
-    }
-    return wte__json_skip(j);
-}
+    json_t *decoder = json_object_get(o->config, "added_tokens_decoder"), *value;
+    const char *key;
+    wte_status status = WTE_OK;
 
-static wte_status normalizer_member(wte__json *j, document *d)
-{
-    if (wte__json_is(j, "type"))
-        return read_type(j, d->normalizer);
-    if (wte__json_is(j, "lowercase"))
-        return wte__json_bool(j, &d->lowercase);
-    if (wte__json_is(j, "strip_accents"))
-        return wte__json_bool(j, &d->strip_accents);
-    if (wte__json_is(j, "handle_chinese_chars"))
-        return wte__json_bool(j, &d->chinese);
-    return wte__json_skip(j);
-}
-
-static wte_status pre_tokenizer_member(wte__json *j, document *d)
-{
-    if (wte__json_is(j, "type"))
-        return read_type(j, d->pre_tokenizer);
-    if (wte__json_is(j, "add_prefix_space"))
-        return wte__json_bool(j, &d->prefix_space);
-    if (wte__json_is(j, "use_regex"))
-        return wte__json_bool(j, &d->use_regex);
-    return wte__json_skip(j);
-}
-
-static wte_status root_member(wte__json *j, document *d)
-{
-    if (wte__json_is(j, "model"))
-        return read_members(j, d, model_member);
-    if (wte__json_is(j, "normalizer"))
-        return read_members(j, d, normalizer_member);
-    if (wte__json_is(j, "pre_tokenizer"))
-        return read_members(j, d, pre_tokenizer_member);
-    if (wte__json_is(j, "added_tokens"))
-        return read_added(j, d);
-    return wte__json_skip(j);
-}
-
-/* One merge: "left right", or ["left", "right"]. */
-static wte_status read_merge(wte__json *j, wte__builder *b)
-{
-    char left[512], *space;
-    size_t left_len;
-    wte_status status;
-
-    if (wte__json_peek(j) == '"') {
-        status = wte__json_string(j);
+    json_object_foreach(o->added_tokens, key, value)
+    {
+        if (!json_is_integer(value) || json_integer_value(value) < 0 ||
+            json_integer_value(value) >= UINT32_MAX)
+            return wte__fail(err, WTE_E_FORMAT,
+                             "%s/added_tokens.json: '%.80s' has no id, expected a whole number of "
+                             "0 to 4294967294",
+                             folder, key);
+        status = wte__added_put(added, key, strlen(key), (uint32_t)json_integer_value(value), 0,
+                                folder, err);
         if (status != WTE_OK)
             return status;
-        space = memchr(j->string, ' ', j->string_len);
-        if (!space)
-            return wte__json_fail(j, "a merge without a space between its pieces");
-        left_len = (size_t)(space - j->string);
-        return wte__builder_merge(b, j->string, left_len, space + 1, j->string_len - left_len - 1,
-                                  b->n_merges + 1, j->err);
     }
-    status = wte__json_expect(j, '[');
-    if (status == WTE_OK)
-        status = wte__json_string(j);
-    if (status != WTE_OK)
-        return status;
-    left_len = j->string_len;
-    if (left_len > sizeof left)
-        return wte__json_fail(j, "a merge with a piece of %zu bytes", left_len);
-    memcpy(left, j->string, left_len);
-    status = wte__json_expect(j, ',');
-    if (status == WTE_OK)
-        status = wte__json_string(j);
-    if (status == WTE_OK)
-        status = wte__json_expect(j, ']');
-    if (status == WTE_OK)
-        status = wte__builder_merge(b, left, left_len, j->string, j->string_len, b->n_merges + 1,
-                                    j->err);
-    return status;
-}
+    json_object_foreach(decoder, key, value)
+    {
+        size_t len = 0, digits = strspn(key, "0123456789");
+        const char *text = token_text(value, &len);
 
-static wte_status read_merge_list(wte__json *j, wte__builder *b)
-{
-    bool first = true, more = true;
-    wte_status status = wte__json_expect(j, '[');
-
-    while (status == WTE_OK) {
-        status = wte__json_next(j, ']', &first, &more);
-        if (status != WTE_OK || !more)
-            break;
-        status = read_merge(j, b);
+        if (!text || digits == 0 || digits > 9 || key[digits])
+            return wte__fail(err, WTE_E_FORMAT,
+                             "%s/tokenizer_config.json: added_tokens_decoder: '%.80s', expected an "
+                             "id and its token",
+                             folder, key);
+        status = wte__added_put(added, text, len, (uint32_t)strtoul(key, NULL, 10),
+                                (flag(value, "special") ? WTE__ADDED_SPECIAL : 0u) |
+                                    (flag(value, "lstrip") ? WTE__ADDED_LSTRIP : 0u) |
+                                    (flag(value, "rstrip") ? WTE__ADDED_RSTRIP : 0u) |
+                                    (flag(value, "single_word") ? WTE__ADDED_WORD : 0u) |
+                                    (flag(value, "normalized") ? WTE__ADDED_NORMAL : 0u),
+                                folder, err);
+        if (status != WTE_OK)
+            return status;
     }
     return status;
 }
 
-/* Refuse what would give other ids than are computed here. */
-static wte_status check_document(const char *path, const document *d, wte_tokenizer_kind *kind,
-                                 wte_error *err)
+/* Make a token of the configuration special, if it is in the vocabulary; *id is set if it is. */
+static wte_status take_special(wte__builder *b, const json_t *value, int64_t *role, wte_error *err)
 {
-    const char *what = NULL;
+    size_t len = 0;
+    const char *text = token_text(value, &len);
+    uint32_t id = text && len ? wte__vocab_find(&b->t->spelling, text, len) : UINT32_MAX;
 
-    if (!d->has_vocab)
-        return wte__fail(err, WTE_E_FORMAT, "%s: no model with a vocab", path);
-    if (strcmp(d->model, "WordPiece") == 0 ||
-        (!d->model[0] && !d->merges && strcmp(d->normalizer, "BertNormalizer") == 0)) {
-        *kind = WTE_TOKENIZER_BERT;
-        if (strcmp(d->normalizer, "BertNormalizer") != 0)
-            return wte__fail(err, WTE_E_UNSUPPORTED, "%s: normalizer '%s', expected BertNormalizer",
-                             path, d->normalizer);
-        if (d->affix[0] && strcmp(d->affix, "##") != 0)
-            return wte__fail(err, WTE_E_UNSUPPORTED, "%s: pieces continue with '%s', expected '##'",
-                             path, d->affix);
+    if (id == UINT32_MAX)
         return WTE_OK;
+    if (role)
+        *role = id;
+    if (!json_is_object(value) && wte_tokenizer_is_special(b->t, id))
+        return WTE_OK;
+    return wte__builder_special(b, text, len, id, flag(value, "lstrip"), flag(value, "rstrip"),
+                                flag(value, "single_word"), flag(value, "normalized"), err);
+}
+
+static wte_status config_specials(wte__builder *b, const json_t *root, wte_error *err)
+{
+    wte_tokenizer_info *info = &b->t->info;
+    const struct {
+        const char *key;
+        int64_t *id;
+    } roles[] = {{"unk_token", &info->unk}, {"cls_token", &info->cls},   {"sep_token", &info->sep},
+                 {"pad_token", &info->pad}, {"mask_token", &info->mask}, {"bos_token", &info->bos},
+                 {"eos_token", &info->eos}};
+    const json_t *others = json_object_get(root, "additional_special_tokens");
+    wte_status status = WTE_OK;
+
+    for (size_t i = 0; i < sizeof roles / sizeof *roles && status == WTE_OK; i++)
+        status = take_special(b, json_object_get(root, roles[i].key), roles[i].id, err);
+    for (size_t i = 0; i < json_array_size(others) && status == WTE_OK; i++)
+        status = take_special(b, json_array_get(others, i), NULL, err);
+    return status;
+}
+
+static void config_option(const json_t *root, const char *key, int *out)
+{
+    const json_t *value = json_object_get(root, key);
+
+    if (json_is_boolean(value))
+        *out = json_is_true(value);
+}
+
+/* A configuration that names the other family's class does not belong to these files. */
+static wte_status check_class(const wte__builder *b, const char *folder, const json_t *config,
+                              wte_error *err)
+{
+    static const struct {
+        const char *name;
+        wte_tokenizer_kind kind;
+    } classes[] = {{"GPT2Tokenizer", WTE_TOKENIZER_GPT2}, {"BertTokenizer", WTE_TOKENIZER_BERT}};
+    const char *name = json_string_value(json_object_get(config, "tokenizer_class"));
+
+    for (size_t i = 0; name && i < sizeof classes / sizeof *classes; i++) {
+        size_t len = strlen(classes[i].name);
+
+        if (strncmp(name, classes[i].name, len) == 0 &&
+            (!name[len] || strcmp(name + len, "Fast") == 0) && classes[i].kind != b->t->info.kind)
+            return wte__fail(err, WTE_E_FORMAT,
+                             "%s/tokenizer_config.json: tokenizer_class is %s, but %s is the "
+                             "tokenizer of a %s",
+                             folder, name, b->t->info.source,
+                             b->t->info.kind == WTE_TOKENIZER_BERT ? "BERT" : "GPT-2");
     }
-    *kind = WTE_TOKENIZER_GPT2;
-    if (d->model[0] && strcmp(d->model, "BPE") != 0)
-        return wte__fail(err, WTE_E_UNSUPPORTED, "%s: model '%s', expected BPE or WordPiece", path,
-                         d->model);
-    if (!d->merges)
-        return wte__fail(err, WTE_E_FORMAT, "%s: BPE without merges", path);
-    if (strcmp(d->pre_tokenizer, "ByteLevel") != 0)
-        return wte__fail(err, WTE_E_UNSUPPORTED,
-                         "%s: pre-tokenizer '%s', expected GPT-2's ByteLevel", path,
-                         d->pre_tokenizer);
-    if (d->prefix_space)
-        what = "add_prefix_space";
-    else if (d->ignore_merges)
-        what = "ignore_merges";
-    else if (d->byte_fallback)
-        what = "byte_fallback";
-    else if (d->normalizer[0])
-        what = d->normalizer;
-    else if (d->affix[0])
-        what = "continuing_subword_prefix";
-    else if (!d->use_regex)
-        what = "a pre-tokenizer without its pattern";
-    if (what)
-        return wte__fail(err, WTE_E_UNSUPPORTED, "%s: %s is not supported with BPE", path, what);
     return WTE_OK;
 }
 
-static wte_status add_specials(wte__builder *b, const document *d, wte_error *err)
+static wte_status use_options(wte__builder *b, const char *folder, const options *o, wte_error *err)
 {
-    wte_status status = WTE_OK;
-
-    for (size_t i = 0; i < d->added.n && status == WTE_OK; i++) {
-        size_t begin = pair_begin(&d->added, i);
-        unsigned f = d->added_flags[i];
-
-        status = wte__builder_special(b, d->added.bytes + begin, (size_t)d->added.ends[i] - begin,
-                                      d->added.ids[i], !!(f & ADDED_LSTRIP), !!(f & ADDED_RSTRIP),
-                                      !!(f & ADDED_WORD), !!(f & ADDED_NORMAL), err);
-    }
-    return status;
-}
-
-static wte_status read_tokenizer_json(wte__builder *b, const char *path, wte_error *err)
-{
-    document d = {.lowercase = 1, .strip_accents = -1, .chinese = 1, .use_regex = 1};
-    wte_tokenizer_kind kind = WTE_TOKENIZER_GPT2;
-    wte__map map = {0};
-    wte__json j = {0};
-    wte_status status = wte__map_open(&map, path, err);
+    wte_tokenizer_info *info = &b->t->info;
+    wte_status status = check_class(b, folder, o->config, err);
 
     if (status != WTE_OK)
         return status;
-    wte__json_begin(&j, path, map.data, map.size, err);
-    if (wte__json_peek(&j) != '{') {
-        status = wte__json_expect(&j, '{');
-        goto cleanup;
+    if (o->config && info->kind == WTE_TOKENIZER_BERT) {
+        config_option(o->config, "do_lower_case", &info->do_lower_case);
+        info->strip_accents = info->do_lower_case; /* as the original, unless it is said */
+        config_option(o->config, "strip_accents", &info->strip_accents);
+        config_option(o->config, "tokenize_chinese_chars", &info->tokenize_chinese_chars);
+    } else {
+        config_option(o->config, "add_prefix_space", &info->add_prefix_space);
     }
-    status = read_members(&j, &d, root_member);
-    if (status == WTE_OK)
-        status = wte__json_end(&j);
-    if (status == WTE_OK)
-        status = check_document(path, &d, &kind, err);
-    for (size_t i = 0; i < d.added.n && status == WTE_OK; i++) {
-        size_t begin = pair_begin(&d.added, i);
-
-        status = add_pair(&d.vocab, d.added.bytes + begin, (size_t)d.added.ends[i] - begin,
-                          d.added.ids[i], path, err);
-    }
-    if (status == WTE_OK)
-        status = begin_from_pairs(b, kind, path, "tokenizer.json", &d.vocab, err);
-    if (status == WTE_OK && kind == WTE_TOKENIZER_GPT2) {
-        j.p = d.merges;
-        status = read_merge_list(&j, b);
-    }
-    if (status == WTE_OK && kind == WTE_TOKENIZER_BERT) {
-        b->t->info.do_lower_case = d.lowercase;
-        b->t->info.strip_accents = d.strip_accents < 0 ? d.lowercase : d.strip_accents;
-        b->t->info.tokenize_chinese_chars = d.chinese;
-    }
-    if (status == WTE_OK)
-        status = add_specials(b, &d, err);
-cleanup:
-    pairs_free(&d.vocab);
-    pairs_free(&d.added);
-    wte__free(d.added_flags);
-    wte__json_free(&j);
-    wte__map_close(&map);
-    return status;
+    status = config_specials(b, o->specials_map, err);
+    return status == WTE_OK ? config_specials(b, o->config, err) : status;
 }
 
 /* ---- folders and files --------------------------------------------------------------------- */
 
-static wte_status read_vocab_json(wte__builder *b, const char *path, wte_error *err)
+static wte_status read_vocab_json(wte__builder *b, const char *path, const wte__added *added,
+                                  wte_error *err)
 {
-    pairs p = {0};
+    wte__pairs p = {0};
     wte__map map = {0};
     wte__json j = {0};
     wte_status status = wte__map_open(&map, path, err);
@@ -1064,13 +736,13 @@ static wte_status read_vocab_json(wte__builder *b, const char *path, wte_error *
     if (status != WTE_OK)
         return status;
     wte__json_begin(&j, path, map.data, map.size, err);
-    status = read_pairs(&j, &p);
+    status = wte__pairs_read(&j, &p);
     if (status == WTE_OK)
         status = wte__json_end(&j);
     if (status == WTE_OK)
-        status =
-            begin_from_pairs(b, WTE_TOKENIZER_GPT2, path, "vocab.json and merges.txt", &p, err);
-    pairs_free(&p);
+        status = wte__builder_begin_pairs(b, WTE_TOKENIZER_GPT2, path, "vocab.json and merges.txt",
+                                          &p, added, err);
+    wte__pairs_free(&p);
     wte__json_free(&j);
     wte__map_close(&map);
     return status;
@@ -1118,8 +790,7 @@ static wte_status find_files(const char *folder, found *f, wte_error *err)
     return status;
 }
 
-/* The folder of a file, or the path itself if it is one. */
-static char *folder_of(const char *path, bool is_folder)
+char *wte__folder_of(const char *path, bool is_folder)
 {
     const char *slash = is_folder ? NULL : strrchr(path, '/');
 
@@ -1163,17 +834,26 @@ static wte_status choose(const char *path, found *f, wte_error *err)
     return WTE_OK;
 }
 
-static wte_status read_found(wte__builder *b, const char *folder, const found *f, wte_error *err)
+static wte_status read_found(wte__builder *b, const char *folder, const found *f, const options *o,
+                             wte_error *err)
 {
-    if (f->vocab_json && f->merges) {
-        wte_status status = read_vocab_json(b, f->vocab_json, err);
+    wte__added added = {0};
+    wte_status status = WTE_OK;
 
-        return status == WTE_OK ? read_merges(b, f->merges, err) : status;
+    if ((f->vocab_json && f->merges) || f->vocab_txt) {
+        status = read_added(folder, o, &added, err);
+        if (status == WTE_OK && f->vocab_json && f->merges) {
+            status = read_vocab_json(b, f->vocab_json, &added, err);
+            if (status == WTE_OK)
+                status = read_merges(b, f->merges, err);
+        } else if (status == WTE_OK) {
+            status = read_vocab_txt(b, f->vocab_txt, &added, err);
+        }
+        wte__added_free(&added);
+        return status;
     }
-    if (f->vocab_txt)
-        return read_vocab_txt(b, f->vocab_txt, err);
     if (f->tokenizer_json)
-        return read_tokenizer_json(b, f->tokenizer_json, err);
+        return wte__read_tokenizer_json(b, f->tokenizer_json, err);
     if (f->vocab_json || f->merges)
         return wte__fail(err, WTE_E_NOTFOUND, "%s: %s without %s", folder,
                          f->merges ? "merges.txt" : "vocab.json",
@@ -1195,6 +875,7 @@ wte_status wte__tokenizer_load(const char *path, wte_tokenizer **out, wte_error 
 {
     wte__builder b = {0};
     found f = {0};
+    options o = {NULL, NULL, NULL};
     char *folder = NULL;
     struct stat st;
     wte_status status;
@@ -1204,18 +885,21 @@ wte_status wte__tokenizer_load(const char *path, wte_tokenizer **out, wte_error 
                                : wte__fail_errno(err, "%s", path);
     if (ends_with_gguf(path))
         return wte__tokenizer_load_gguf(path, out, err);
-    folder = folder_of(path, S_ISDIR(st.st_mode));
+    folder = wte__folder_of(path, S_ISDIR(st.st_mode));
     status = folder ? find_files(folder, &f, err) : wte__fail(err, WTE_E_NOMEM, "no memory");
     if (status == WTE_OK && !S_ISDIR(st.st_mode))
         status = choose(path, &f, err);
     if (status == WTE_OK)
-        status = read_found(&b, folder, &f, err);
+        status = read_options(folder, &o, err);
     if (status == WTE_OK)
-        status = read_config(&b, folder, err);
+        status = read_found(&b, folder, &f, &o, err);
+    if (status == WTE_OK)
+        status = use_options(&b, folder, &o, err);
     if (status == WTE_OK)
         status = wte__builder_end(&b, out, err);
     wte__builder_free(&b);
     found_free(&f);
+    options_free(&o);
     wte__free(folder);
     return status;
 }

@@ -13,6 +13,7 @@ typedef struct wte__builder {
     const char *name; /* for messages; borrowed */
     wte__merge *merges;
     size_t n_merges, merges_capacity, specials_capacity;
+    size_t first_merge; /* how many are before these, elsewhere */
 } wte__builder;
 
 /** Start with a vocabulary as its file spells it.
@@ -37,6 +38,13 @@ wte_status wte__builder_special(wte__builder *b, const char *text, size_t len, u
 wte_status wte__builder_end(wte__builder *b, wte_tokenizer **out, wte_error *err);
 void wte__builder_free(wte__builder *b);
 
+/** Names of the files of a folder that are read, if they are there. */
+enum { WTE__N_TOKENIZER_FILES = 7 };
+extern const char *const wte__tokenizer_files[WTE__N_TOKENIZER_FILES];
+/** The folder of a file, or the path itself if it is one. Free with wte__free(); NULL if there is
+ * no memory. */
+char *wte__folder_of(const char *path, bool is_folder);
+
 /** Open the tokenizer of a folder or file; wte_tokenizer_open() is this. */
 wte_status wte__tokenizer_load(const char *path, wte_tokenizer **out, wte_error *err);
 
@@ -48,8 +56,20 @@ wte_status wte__tokenizer_load_gguf(const char *path, wte_tokenizer **out, wte_e
 wte_status wte__piece_find(const wte_tokenizer *t, const char *piece, size_t len, uint32_t *id,
                            wte_error *err);
 
+/** A vocabulary whose arrays are still to be filled. */
+typedef struct wte__vocab_room {
+    uint64_t *hash;
+    uint32_t *offsets;
+    uint8_t *used;
+    char *bytes; /* [n_bytes], and the spare bytes after them are 0 */
+} wte__vocab_room;
+/** Make room for a vocabulary of n strings. Without a hash wte__vocab_find() finds none of them.
+ * Errors: E_NOMEM, E_FORMAT (over 4 GiB). */
+wte_status wte__vocab_new(uint32_t n, uint64_t n_bytes, bool with_hash, wte__vocab *out,
+                          wte__vocab_room *room, wte_error *err);
+
 /** As wte__vocab_make(); two equal strings are told in pair, whose ids are equal where there are
- * none. With pair NULL strings cannot be found by wte__vocab_find(). */
+ * none. */
 wte_status wte__vocab_make_unique(const char *strings, const uint64_t *offsets, const uint8_t *used,
                                   uint32_t n, wte__vocab *out, uint32_t pair[2], wte_error *err);
 /** wte__vocab_find() in two steps, so that many searches can wait for memory at once: begin gives

@@ -8,19 +8,23 @@
 #include "base/base.h"
 #include "wte/tokenizer.h"
 
+enum { WTE__VOCAB_SPARE = 16 }; /* bytes after the last string, so that 16 may be copied of any */
+
 /** A vocabulary: strings by id and ids by string. Ids that are not in use have length 0 strings and
  * used[id] 0. Strings may hold any bytes. */
 typedef struct wte__vocab {
-    char *bytes;       /* all strings, one after another */
-    uint64_t *offsets; /* [n + 1] */
-    uint8_t *used;     /* [n] */
-    uint32_t n;        /* highest id + 1 */
-    uint64_t *hash;    /* [hash_mask + 1] slots: tag << 32 | id, or UINT64_MAX when free */
+    const char *bytes;       /* all strings, one after another, and WTE__VOCAB_SPARE bytes */
+    const uint32_t *offsets; /* [n + 1] */
+    const uint8_t *used;     /* [n] */
+    uint32_t n;              /* highest id + 1 */
+    const uint64_t *hash; /* [hash_mask + 1] slots: tag << 32 | id, or UINT64_MAX when free; NULL:
+                             none */
     uint32_t hash_mask;
+    void *owned; /* one block that holds all the arrays, or NULL: they are borrowed */
 } wte__vocab;
 
 /** Make a vocabulary of n strings: item i is strings[offsets[i]] to strings[offsets[i + 1]].
- *   used  [n] or NULL for all. Everything is copied. Errors: E_NOMEM. */
+ *   used  [n] or NULL for all. Everything is copied. Errors: E_NOMEM, E_FORMAT (over 4 GiB). */
 wte_status wte__vocab_make(const char *strings, const uint64_t *offsets, const uint8_t *used,
                            uint32_t n, wte__vocab *out, wte_error *err);
 void wte__vocab_free(wte__vocab *vocab);
@@ -51,7 +55,8 @@ typedef struct wte__family_ops {
                          wte_error *err);
     wte_status (*explain)(wte_encoder *e, const char *text, size_t begin, size_t end,
                           wte_explain_fn fn, void *data, wte_error *err);
-    /** Append the text of ids (special ones already left out if asked) to a growing buffer. */
+    /** Append the text of ids (special ones already left out if asked) to a growing buffer.
+     * Errors: E_RANGE (wte__bad_id()), E_NOMEM. */
     wte_status (*decode)(const wte_tokenizer *t, const uint32_t *ids, size_t n, unsigned flags,
                          char **out, size_t *len, size_t *capacity, wte_error *err);
     void (*family_free)(void *family);
@@ -60,11 +65,12 @@ typedef struct wte__family_ops {
 struct wte_tokenizer {
     wte_tokenizer_info info;
     wte__vocab spelling; /* as the vocabulary file spells tokens */
-    wte__vocab piece;    /* the bytes that tokens stand for; for BERT the same strings */
+    wte__vocab piece;    /* the bytes that tokens stand for; for BERT the same arrays, borrowed */
     wte__special *specials;
     size_t n_specials;
     const wte__family_ops *ops;
-    void *family; /* wte__gpt2 or wte__bert */
+    void *family;      /* wte__gpt2 or bert.c's own */
+    wte__map compiled; /* what the arrays are borrowed from, if they are */
 };
 
 /** GPT-2: merges [n] pairs of ids and what they become, by rank. Fills t->ops and t->family.
@@ -78,6 +84,10 @@ wte_status wte__gpt2_init(wte_tokenizer *t, const wte__merge *merges, uint32_t n
 /** BERT: t->info's options and the vocabulary are already there. Fills t->ops and t->family.
  * Errors: E_NOMEM, E_FORMAT (no [UNK]). */
 wte_status wte__bert_init(wte_tokenizer *t, wte_error *err);
+
+/** Fail as an id that is to be decoded is not in use. */
+wte_status wte__bad_id(const wte_tokenizer *t, const uint32_t *ids, size_t n, size_t i,
+                       wte_error *err);
 
 /** Append one id (and its span) to an encoder. False if there is no memory. */
 bool wte__encoder_add(wte_encoder *e, uint32_t id, size_t begin, size_t end, unsigned flags);

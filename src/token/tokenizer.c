@@ -6,26 +6,82 @@
  * jumps with memchr where all of them begin with the same byte ('<', '[').
  *
  * Several threads: the text is cut before an ASCII space that follows an ASCII character other than
- * white space and control, and precedes an ASCII letter. That cannot change the result:
+ * white space and control, and precedes an ASCII letter; and, as there are texts without such
+ * spaces, before the end of a line that follows a character other than white space. That cannot
+ * change the result:
  *
- *   GPT-2  A pre-token begins at every such space: a run of white space ends there (it is one
- *          long), and its last character begins a pre-token. The pattern looks at nothing before a
- *          pre-token. What is before the space ends in something that is not white space, so no
- *          alternative that matched there reaches into the space or looks past it: only \s+(?!\S)
+ *   GPT-2  A pre-token begins at every such place: white space after something else does, unless
+ *          ' ?' took a blank in, which is before it and not here. The pattern looks at nothing
+ *          before a pre-token. What is before the cut ends in something that is not white space, so
+ *          no alternative that matched there reaches across it or looks past it: only \s+(?!\S)
  *          looks ahead, and only after white space.
- *   BERT   Words end at white space, and normalisation composes nothing across a space.
+ *   BERT   Words end at white space, and normalisation composes nothing across it.
  *
  * A special token with white space in it, or that strips its surroundings, could reach across: then
- * there is one thread. Workers keep their ids to themselves and they are put together at the end.
+ * there is one thread. Where a space is put before a text, only places that have one are cut.
+ * Workers keep their ids to themselves and put them together at the end.
  */
+#include "base/cache.h"
+#include "token/compiled.h"
 #include "token/load.h"
 #include "token/unicode.h"
+
+enum { COMPILE_MIN = 8192 }; /* tokens; smaller vocabularies open in a millisecond as they are */
 
 /* ---- tokenizers ---------------------------------------------------------------------------- */
 
 wte_status wte_tokenizer_open(const char *path, wte_tokenizer **out, wte_error *err)
 {
     return wte__tokenizer_load(path, out, err);
+}
+
+/* The file of the cache folder for these sources, which is made if needed; NULL where there can be
+ * none. */
+static char *cache_file(const char *cache_dir, const char *canonical)
+{
+    char *folder = NULL, *file = NULL;
+
+    if (wte__cache_folder(cache_dir, &folder, NULL) != WTE_OK)
+        return NULL;
+    file = wte__cache_path(folder, canonical, WTE__TOKENIZER_ENDING);
+    wte__free(folder);
+    return file;
+}
+
+/* Keep a tokenizer that took its time. What goes wrong here only makes the next open slower. */
+static void keep(const char *file, const wte__sources *sources, const wte_tokenizer *t)
+{
+    char *folder;
+
+    if (t->info.n_vocab < COMPILE_MIN || !(folder = wte__folder_of(file, false)))
+        return;
+    if (wte__mkdirs(folder, NULL) == WTE_OK &&
+        wte__compiled_write(file, sources, t, NULL) == WTE_OK)
+        wte__cache_sweep(folder);
+    wte__free(folder);
+}
+
+wte_status wte_tokenizer_open_cached(const char *path, const char *cache_dir, wte_tokenizer **out,
+                                     wte_error *err)
+{
+    wte__sources sources = {NULL, NULL, 0};
+    wte_tokenizer *t = NULL;
+    char *file = NULL;
+    wte_status status = wte__sources_look(path, &sources, err);
+
+    if (status != WTE_OK)
+        return status;
+    file = cache_file(cache_dir, sources.canonical);
+    if (!file || wte__compiled_open(file, &sources, &t, NULL) != WTE_OK) {
+        status = wte__tokenizer_load(path, &t, err);
+        if (status == WTE_OK && file)
+            keep(file, &sources, t);
+    }
+    wte__sources_free(&sources);
+    wte__free(file);
+    if (status == WTE_OK)
+        *out = t;
+    return status;
 }
 
 void wte_tokenizer_free(wte_tokenizer *t)
@@ -39,6 +95,7 @@ void wte_tokenizer_free(wte_tokenizer *t)
     wte__free(t->specials);
     wte__vocab_free(&t->spelling);
     wte__vocab_free(&t->piece);
+    wte__map_close(&t->compiled);
     wte__free(t);
 }
 
@@ -230,6 +287,78 @@ static wte_status no_memory(wte_error *err)
     return wte__fail(err, WTE_E_NOMEM, "no memory for the ids of a text");
 }
 
+static bool is_ascii_letter(char c)
+{
+    return (unsigned char)((c | 0x20) - 'a') < 26;
+}
+
+/* True where a character that is not white space ends at `end`. */
+static bool visible_before(const char *text, size_t end)
+{
+    if ((unsigned char)text[end - 1] < 0x80)
+        return text[end - 1] > ' ' && text[end - 1] < 0x7F;
+    for (size_t n = 2; n <= 4 && n <= end; n++) {
+        uint32_t code;
+
+        if (wte__utf8_decode(text + end - n, n, &code) == n)
+            return !(wte__unicode_class(code) & WTE__CLASS_SPACE);
+    }
+    return false;
+}
+
+/* The first place from `at` on where a text may be cut, or len. */
+static size_t find_cut(const char *text, size_t at, size_t len, bool at_lines)
+{
+    for (; at && at + 1 < len; at++) {
+        if (text[at] == ' ' && text[at - 1] > ' ' && text[at - 1] < 0x7F &&
+            is_ascii_letter(text[at + 1]))
+            return at;
+        if (at_lines && text[at] == '\n' && visible_before(text, at))
+            return at;
+    }
+    return len;
+}
+
+/* Append the ids of text[begin .. end), which has no special tokens. */
+static wte_status encode_plain(wte_encoder *e, const char *text, size_t begin, size_t end,
+                               unsigned flags, wte_explain_fn fn, void *data, wte_error *err)
+{
+    const wte__family_ops *ops = e->tokenizer->ops;
+
+    if (begin == end)
+        return WTE_OK;
+    return fn ? ops->explain(e, text, begin, end, fn, data, err)
+              : ops->encode(e, text, begin, end, flags, err);
+}
+
+/* The same, with a space put before it where add_prefix_space asks for one. Only what is before the
+ * first safe cut is copied for that. */
+static wte_status encode_stretch(wte_encoder *e, const char *text, size_t begin, size_t end,
+                                 unsigned flags, wte_explain_fn fn, void *data, wte_error *err)
+{
+    size_t first = e->n, cut;
+    char *head;
+    wte_status status;
+
+    if (!e->tokenizer->info.add_prefix_space || text[begin] == ' ')
+        return encode_plain(e, text, begin, end, flags, fn, data, err);
+    cut = find_cut(text, begin + 1, end, true);
+    head = wte__calloc(cut - begin + 1, 1);
+    if (!head)
+        return no_memory(err);
+    head[0] = ' ';
+    memcpy(head + 1, text + begin, cut - begin);
+    status = encode_plain(e, head, 0, cut - begin + 1, flags, fn, data, err);
+    wte__free(head);
+    for (size_t i = first; i < e->n && (flags & WTE_ENCODE_SPANS); i++) {
+        wte_span *s = &e->spans[i];
+
+        s->begin = begin + (s->begin ? s->begin - 1 : 0);
+        s->end = begin + (s->end ? s->end - 1 : 0);
+    }
+    return status == WTE_OK ? encode_plain(e, text, cut, end, flags, fn, data, err) : status;
+}
+
 /* Append the ids of text[begin .. end), special tokens included if flags say so. With fn, step by
  * step. */
 static wte_status encode_range(wte_encoder *e, const char *text, size_t begin, size_t end,
@@ -244,8 +373,7 @@ static wte_status encode_range(wte_encoder *e, const char *text, size_t begin, s
         if (flags & WTE_ENCODE_SPECIAL)
             m = next_special(t, text, begin, end);
         if (m.begin > begin)
-            status = fn ? t->ops->explain(e, text, begin, m.begin, fn, data, err)
-                        : t->ops->encode(e, text, begin, m.begin, flags, err);
+            status = encode_stretch(e, text, begin, m.begin, flags, fn, data, err);
         if (status == WTE_OK && m.special) {
             wte_explain_step step = {.kind = WTE_EXPLAIN_SPECIAL,
                                      .text = m.special->text,
@@ -281,7 +409,7 @@ static wte_status add_round(wte_encoder *e, int64_t id, size_t at, unsigned flag
 
 static wte_status check_length(size_t len, wte_error *err)
 {
-    if (len > UINT32_MAX)
+    if (len >= UINT32_MAX) /* a space may be put before it */
         return wte__fail(err, WTE_E_RANGE, "a text of %zu bytes, expected less than 4 GiB", len);
     return WTE_OK;
 }
@@ -329,6 +457,7 @@ typedef struct part {
     size_t begin, end;       /* of the text */
     unsigned worker;         /* whose ids it has */
     size_t first_id, end_id; /* among them */
+    size_t at;               /* where they go among all */
     wte_status status;
 } part;
 
@@ -338,7 +467,24 @@ typedef struct parallel {
     unsigned flags;
     part *parts;
     wte_encoder **encoders; /* [threads], made by their workers */
+    size_t room;            /* ids that each has room for at first */
+    uint32_t *ids;          /* all */
 } parallel;
+
+/* Make the encoder of a worker, with room for the ids of its share of the text where a token has two
+ * bytes or more: in large pages from the start, as an array that grows takes small ones first. */
+static wte_status new_worker(parallel *p, unsigned worker)
+{
+    wte_encoder *e = NULL;
+    wte_status status = wte_encoder_new(p->t, &e, NULL);
+
+    if (status != WTE_OK)
+        return status;
+    p->encoders[worker] = e;
+    e->ids = p->room ? wte__alloc_aligned(p->room, sizeof *e->ids) : NULL;
+    e->capacity = e->ids ? p->room : 0;
+    return !p->room || e->ids ? WTE_OK : WTE_E_NOMEM;
+}
 
 static void encode_part(void *ctx, size_t block, unsigned worker)
 {
@@ -346,7 +492,7 @@ static void encode_part(void *ctx, size_t block, unsigned worker)
     part *q = &p->parts[block];
 
     q->worker = worker;
-    q->status = p->encoders[worker] ? WTE_OK : wte_encoder_new(p->t, &p->encoders[worker], NULL);
+    q->status = p->encoders[worker] ? WTE_OK : new_worker(p, worker);
     if (q->status != WTE_OK)
         return;
     q->first_id = p->encoders[worker]->n;
@@ -355,19 +501,15 @@ static void encode_part(void *ctx, size_t block, unsigned worker)
     q->end_id = p->encoders[worker]->n;
 }
 
-static bool is_ascii_letter(char c)
+static void copy_part(void *ctx, size_t block, unsigned worker)
 {
-    return (unsigned char)((c | 0x20) - 'a') < 26;
-}
+    const parallel *p = ctx;
+    const part *q = &p->parts[block];
+    size_t count = q->end_id - q->first_id;
+    (void)worker;
 
-/* The first place from `at` on where a text may be cut, or len. */
-static size_t find_cut(const char *text, size_t at, size_t len)
-{
-    for (; at && at + 1 < len; at++)
-        if (text[at] == ' ' && text[at - 1] > ' ' && text[at - 1] < 0x7F &&
-            is_ascii_letter(text[at + 1]))
-            return at;
-    return len;
+    if (count)
+        memcpy(p->ids + q->at, p->encoders[q->worker]->ids + q->first_id, count * sizeof *p->ids);
 }
 
 static bool can_cut(const wte_tokenizer *t, unsigned flags)
@@ -377,7 +519,7 @@ static bool can_cut(const wte_tokenizer *t, unsigned flags)
     for (size_t i = 0; i < t->n_specials; i++) {
         const wte__special *s = &t->specials[i];
 
-        if (s->lstrip || s->rstrip || memchr(s->text, ' ', s->len))
+        if (s->lstrip || s->rstrip || memchr(s->text, ' ', s->len) || memchr(s->text, '\n', s->len))
             return false;
     }
     return true;
@@ -388,6 +530,7 @@ wte_status wte_encode_parallel(const wte_tokenizer *t, const char *text, size_t 
                                wte_error *err)
 {
     size_t n_parts = 1, made = 0, n = 0;
+    bool at_lines = !t->info.add_prefix_space;
     bool round = (flags & WTE_ENCODE_SPECIAL) && t->info.kind == WTE_TOKENIZER_BERT;
     parallel p = {.t = t, .text = text};
     uint32_t *ids = NULL;
@@ -399,6 +542,7 @@ wte_status wte_encode_parallel(const wte_tokenizer *t, const char *text, size_t 
     n_threads = wte__threads(n_threads, len / MIN_PART + 1);
     if (n_threads > 1 && can_cut(t, flags))
         n_parts = (size_t)n_threads * CUTS_PER_THREAD;
+    p.room = n_parts > 1 ? len / n_threads / 2 : 0;
     p.parts = wte__calloc(n_parts, sizeof *p.parts);
     p.encoders = wte__calloc(n_threads, sizeof(wte_encoder *));
     if (!p.parts || !p.encoders) {
@@ -409,37 +553,36 @@ wte_status wte_encode_parallel(const wte_tokenizer *t, const char *text, size_t 
         size_t wanted = len / n_parts * (i + 1);
 
         p.parts[i].begin = at;
-        at = i + 1 == n_parts ? len : find_cut(text, wanted > at ? wanted : at + 1, len);
+        at = i + 1 == n_parts ? len : find_cut(text, wanted > at ? wanted : at + 1, len, at_lines);
         p.parts[i].end = at > len ? len : at;
         made++;
     }
     wte__parallel(made, n_threads, encode_part, &p);
-    n = round ? 2 : 0;
+    n = round && t->info.cls >= 0;
     for (size_t i = 0; i < made; i++) {
         if (p.parts[i].status != WTE_OK) {
             status = no_memory(err);
             goto cleanup;
         }
+        p.parts[i].at = n;
         n += p.parts[i].end_id - p.parts[i].first_id;
     }
-    ids = wte__alloc_aligned(n, sizeof *ids);
-    if (!ids) {
-        status = no_memory(err);
-        goto cleanup;
+    if (made == 1 && !round && n) { /* they are where they should be */
+        ids = p.encoders[p.parts[0].worker]->ids;
+        p.encoders[p.parts[0].worker]->ids = NULL;
+    } else {
+        ids = wte__alloc_aligned(n + 1, sizeof *ids);
+        if (!ids) {
+            status = no_memory(err);
+            goto cleanup;
+        }
+        p.ids = ids;
+        wte__parallel(made, n_threads, copy_part, &p);
+        if (round && t->info.cls >= 0)
+            ids[0] = (uint32_t)t->info.cls;
+        if (round && t->info.sep >= 0)
+            ids[n++] = (uint32_t)t->info.sep;
     }
-    n = 0;
-    if (round && t->info.cls >= 0)
-        ids[n++] = (uint32_t)t->info.cls;
-    for (size_t i = 0; i < made; i++) {
-        const part *q = &p.parts[i];
-        size_t count = q->end_id - q->first_id;
-
-        if (count)
-            memcpy(ids + n, p.encoders[q->worker]->ids + q->first_id, count * sizeof *ids);
-        n += count;
-    }
-    if (round && t->info.sep >= 0)
-        ids[n++] = (uint32_t)t->info.sep;
     *out_ids = ids;
     *out_n = n;
 cleanup:
@@ -483,7 +626,15 @@ static bool replace_bad(char **text, size_t *len)
     return true;
 }
 
-/* The ids that are to be decoded, if some are left out; *kept is NULL if all are. */
+wte_status wte__bad_id(const wte_tokenizer *t, const uint32_t *ids, size_t n, size_t i,
+                       wte_error *err)
+{
+    return wte__fail_at(err, WTE_E_RANGE, i,
+                        "token %zu of %zu is %u, which is no id of this vocabulary (0 to %u)",
+                        i + 1, n, ids[i], t->piece.n ? t->piece.n - 1 : 0);
+}
+
+/* The ids that are to be decoded, where some are left out. */
 static wte_status leave_out_special(const wte_tokenizer *t, const uint32_t *ids, size_t *n,
                                     uint32_t **kept, wte_error *err)
 {
@@ -492,9 +643,14 @@ static wte_status leave_out_special(const wte_tokenizer *t, const uint32_t *ids,
 
     if (!k)
         return wte__fail(err, WTE_E_NOMEM, "no memory for %zu ids", *n);
-    for (size_t i = 0; i < *n; i++)
+    for (size_t i = 0; i < *n; i++) {
+        if (ids[i] >= t->piece.n || !t->piece.used[ids[i]]) {
+            wte__free(k);
+            return wte__bad_id(t, ids, *n, i, err);
+        }
         if (!wte_tokenizer_is_special(t, ids[i]))
             k[n_kept++] = ids[i];
+    }
     *n = n_kept;
     *kept = k;
     return WTE_OK;
@@ -508,12 +664,6 @@ wte_status wte_decode(const wte_tokenizer *t, const uint32_t *ids, size_t n, uns
     size_t len = 0, capacity = 0;
     wte_status status = WTE_OK;
 
-    for (size_t i = 0; i < n; i++)
-        if (ids[i] >= t->piece.n || !t->piece.used[ids[i]])
-            return wte__fail_at(err, WTE_E_RANGE, i,
-                                "token %zu of %zu is %u, which is no id of this vocabulary "
-                                "(0 to %u)",
-                                i + 1, n, ids[i], t->piece.n ? t->piece.n - 1 : 0);
     if (flags & WTE_DECODE_SKIP_SPECIAL) {
         status = leave_out_special(t, ids, &n, &kept, err);
         if (status != WTE_OK)

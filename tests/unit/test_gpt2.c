@@ -533,9 +533,9 @@ static void bad_tokenizer_json_is_refused(void **state)
         {"{\"model\":{\"type\":\"Unigram\",\"vocab\":{\"a\":0}}}", "model 'Unigram'"},
         {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0}}}", "BPE without merges"},
         {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]}}", "pre-tokenizer ''"},
-        {"{\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":true},"
+        {"{\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"use_regex\":false},"
          "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]}}",
-         "add_prefix_space is not supported"},
+         "a pre-tokenizer without its pattern is not supported"},
         {"{\"pre_tokenizer\":{\"type\":\"ByteLevel\"},"
          "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a\"]}}",
          "a merge without a space"},
