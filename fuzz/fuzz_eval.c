@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     f = fopen(path, "wb");
     if (!f || fwrite(data, 1, size, f) != size || fclose(f) != 0)
         abort();
-    if (wte_space_new("fuzz", words, offsets, matrix, WTE_F32, 7, 2, 2, &space, NULL) != WTE_OK)
+    if (wte_space_new("fuzz", words, offsets, matrix, WTE_F32, 7, 2, 2, 0, &space, NULL) != WTE_OK)
         abort();
     options.n_threads = 1;
     for (int variant = 0; variant < 4; variant++) {

@@ -3,8 +3,8 @@
  *
  * safetensors (one file or sharded with an index), PyTorch's zip and older pickle files (read
  * without executing anything: only the opcodes that a state dict needs, everything else is refused
- * by name), and GGUF. Files are mapped and tensors used in place. A checkpoint never changes once
- * it is open. */
+ * by name; a state dict inside of a dict with other things is found), and GGUF. Files are mapped
+ * and tensors used in place. A checkpoint never changes once it is open. */
 #ifndef WTE_CHECKPOINT_H
 #define WTE_CHECKPOINT_H
 #include "wte/status.h"
@@ -31,6 +31,7 @@ typedef struct wte_checkpoint_info {
     size_t n_files;
     uint64_t file_bytes; /**< of all files */
     uint64_t parameters; /**< elements of all tensors, those that share storage counted once */
+    const char *note; /**< what of a pickle was left out ("left out: 'epoch' (a number)"), or "" */
 } wte_checkpoint_info;
 
 /** Open a checkpoint.

@@ -3,9 +3,9 @@
  *
  * Semantics are those of gensim 4.2's evaluate_word_analogies and evaluate_word_pairs, quirks
  * included: of the five best rows other than the question's own, the first whose word, without
- * regard to case, is not one of the question's is the answer; lines of another form are passed over.
- * One is not: gensim 4.2 takes a similarity_function and does not use it. WTE_ANALOGY_MUL here is
- * 3CosMul. */
+ * regard to case, is not one of the question's is the answer; lines of another form are passed
+ * over. One is not: gensim 4.2 takes a similarity_function and does not use it. WTE_ANALOGY_MUL
+ * here is 3CosMul. */
 #ifndef WTE_EVAL_H
 #define WTE_EVAL_H
 #include "wte/nearest.h"
@@ -19,11 +19,12 @@ typedef struct wte_eval_options {
     unsigned n_threads;
     wte_progress_fn progress;
     void *progress_data;
+    int prefix_space; /**< the file's words stand with a space before them in the vocabulary */
 } wte_eval_options;
 
 #define WTE_EVAL_DEFAULTS                                                                          \
     {                                                                                              \
-        300000, 0, 0, WTE_ANALOGY_ADD, 0, NULL, NULL                                               \
+        300000, 0, 0, WTE_ANALOGY_ADD, 0, NULL, NULL, 0                                            \
     }
 
 typedef struct wte_eval_section {

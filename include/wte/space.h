@@ -52,7 +52,9 @@ typedef enum wte_index_state {
     WTE_INDEX_FAILED /**< wanted, but could not be written (index_note says why); the space works */
 } wte_index_state;
 
-/** Facts about an open space. Strings live as long as the space. */
+/** Facts about an open space. Strings live as long as the space. n_duplicates and n_undirected are
+ * 0 for the token embeddings of a model, whose rows are read when something first needs them all.
+ */
 typedef struct wte_space_info {
     const char *name;   /**< file name without folder and ending, or what its metadata says */
     const char *path;   /**< "" for a space made from arrays */
@@ -90,10 +92,12 @@ WTE_API wte_status wte_space_open(const char *path, const wte_open_options *opti
  *   word_offsets  [n_rows + 1], ascending from 0; borrowed
  *   matrix        [n_rows, stride] of `dtype`, row-major; borrowed
  *   stride        numbers from one row to the next, at least dim
+ *   n_threads     for measuring the rows; 0: one per processor
  * The three arrays must outlive the space. Errors: E_SHAPE, E_NOMEM. */
 WTE_API wte_status wte_space_new(const char *name, const char *words, const uint64_t *word_offsets,
                                  const void *matrix, wte_dtype dtype, uint32_t n_rows, size_t dim,
-                                 size_t stride, wte_space **out, wte_error *err);
+                                 size_t stride, unsigned n_threads, wte_space **out,
+                                 wte_error *err);
 
 /** Free a space. NULL is allowed. */
 WTE_API void wte_space_free(wte_space *space);
@@ -142,8 +146,8 @@ WTE_API wte_status wte_space_save(const wte_space *space, const char *path, wte_
  * program that catches SIGBUS can say which file became shorter while it was read. */
 WTE_API const char *wte_mapped_path(const void *address);
 
-/** Delete what is being written at this moment and not complete: for a program that is about to end.
- * Safe in a signal handler. */
+/** Delete what is being written at this moment and not complete: for a program that is about to
+ * end. Safe in a signal handler. */
 WTE_API void wte_delete_unfinished(void);
 
 WTE_END_DECLS

@@ -30,24 +30,17 @@ const struct page page_distance = {
     .examples = examples,
     .json = "{\"a\":\"king\",\"b\":\"queen\",\"metric\":\"euclidean\",\"distance\":2.5}"};
 
-struct pair {
-    const char *words[2];
-    size_t lens[2];
-    float distance;
-};
-
 static void write_pair(struct out *o, enum format format, const void *result)
 {
     const struct pair *pair = result;
 
     if (format == JSON) {
         json_open(o, '{');
-        json_word(o, "a", pair->words[0], pair->lens[0]);
-        json_word(o, "b", pair->words[1], pair->lens[1]);
+        json_pair(o, pair);
         json_key(o, "metric");
         json_text(o, names[metric]);
         json_key(o, "distance");
-        json_float(o, pair->distance);
+        json_float(o, pair->value);
         json_close(o, '}');
         json_line(o);
         return;
@@ -55,46 +48,33 @@ static void write_pair(struct out *o, enum format format, const void *result)
     if (format == TSV) {
         if (sink_first(o))
             out_format(o, "a\tb\t%s\n", names[metric]);
-        out_tsv(o, pair->words[0], pair->lens[0]);
-        out_text(o, "\t");
-        out_tsv(o, pair->words[1], pair->lens[1]);
-        out_text(o, "\t");
-        out_float(o, pair->distance);
+        tsv_pair(o, pair);
+        out_float(o, pair->value);
         out_text(o, "\n");
         return;
     }
-    out_style(o, BOLD);
-    out_word(o, pair->words[0], pair->lens[0]);
-    out_text(o, "  ");
-    out_word(o, pair->words[1], pair->lens[1]);
-    out_style(o, PLAIN);
-    out_format(o, "  %.7g  ", (double)pair->distance);
+    show_pair(o, pair);
+    out_format(o, "  %.7g  ", (double)pair->value);
     out_style(o, DIM);
     out_format(o, " %s distance", names[metric]);
     out_style(o, PLAIN);
     out_text(o, "\n");
 }
 
+static wte_status distance(const wte_space *space, uint32_t a, uint32_t b, float *out,
+                           wte_error *err)
+{
+    return wte_distance(space, a, b, metrics[metric], out, err);
+}
+
 static void answer(const uint32_t *ids, size_t n, uint64_t line)
 {
     struct pair pair = {0};
-    struct rows rows;
-    wte_error err = {0};
-    wte_status status;
+    (void)n;
 
-    for (size_t i = 0; i < n; i++)
-        pair.words[i] = id_word(ids[i], &pair.lens[i]);
-    status = rows_of(ids, n, &rows, &err);
-    if (status == WTE_OK) {
-        status = wte_distance(rows.space, rows.ids[0], rows.ids[1], metrics[metric], &pair.distance,
-                              &err);
-        rows_free(&rows);
-    }
-    if (status != WTE_OK) {
-        fail_query(line, err.message);
+    if (!measure_pair(ids, line, distance, &pair))
         return;
-    }
-    sink_numbers(&pair.distance, 1);
+    sink_numbers(&pair.value, 1);
     sink_put(write_pair, &pair);
 }
 

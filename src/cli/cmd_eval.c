@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_eval.c - evaluation sets: analogy questions and judged pairs */
+/* cmd_eval.c - evaluation sets: analogy questions and judged pairs
+ *
+ * In a model the words of the file are looked for among the tokens. With --pool those that are
+ * several tokens join them: they become rows behind the vocabulary, so that a pair can have their
+ * cosine and an analogy be asked with them and answered by them. */
 #include "cli.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static wte_eval_options set = WTE_EVAL_DEFAULTS;
@@ -26,6 +31,7 @@ static const struct example examples[] = {
     {"wte eval analogies questions-words.txt", "accuracy by section"},
     {"wte eval pairs wordsim353.tsv", "correlation with people's judgements"},
     {"wte eval analogies --json --method mul questions-words.txt", "for a program"},
+    {"wte eval pairs -m gpt2 --prefix-space --pool mean wordsim353.tsv", "with every word"},
     {NULL, NULL}};
 
 const struct page page_eval = {
@@ -37,7 +43,11 @@ const struct page page_eval = {
         "pairs correlates the cosines with people's judgements: lines of two words and a number "
         "with "
         "TABs between, # begins a comment.\n\n"
-        "Both do what gensim's evaluate_word_analogies and evaluate_word_pairs do.",
+        "Both do what gensim's evaluate_word_analogies and evaluate_word_pairs do. In a GPT-2 or "
+        "BERT model the words are looked for among its tokens, with --prefix-space among those "
+        "that begin with a space. A word of several tokens is unknown; with --pool it becomes a "
+        "row "
+        "behind the vocabulary, beyond any smaller --restrict-vocab.",
     .options = options,
     .writes = ".json .tsv",
     .examples = examples,
@@ -248,6 +258,114 @@ static void write_pairs(struct out *o, enum format format, const void *result)
     out_style(o, PLAIN);
 }
 
+/* ---- words of several tokens ------------------------------------------------------------ */
+
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Every word of the file once: of pairs two a line, of analogies four. */
+static int read_distinct(const char *path, bool pairs, char ***out, size_t *out_n)
+{
+    struct field fields[4];
+    struct lines lines;
+    char **words = NULL, *line;
+    size_t capacity = 0, n = 0, kept = 0, len;
+
+    if (!lines_open(&lines, path))
+        return EXIT_FAILED;
+    while (lines_next(&lines, &line, &len)) {
+        size_t wanted = pairs ? 2 : 4, found;
+
+        if (len == 0 || *line == (pairs ? '#' : ':'))
+            continue;
+        found = split_fields(line, len, !pairs, fields, 4);
+        words = need_more(words, &capacity, n + wanted, sizeof *words);
+        for (size_t i = 0; i < wanted && i < found; i++)
+            words[n++] = memcpy(need_memory(fields[i].len + 1, 1), fields[i].text, fields[i].len);
+    }
+    lines_close(&lines);
+    if (n)
+        qsort(words, n, sizeof *words, compare_texts);
+    for (size_t i = 0; i < n; i++)
+        if (kept == 0 || strcmp(words[kept - 1], words[i]) != 0)
+            words[kept++] = words[i];
+        else
+            free(words[i]);
+    *out = words;
+    *out_n = kept;
+    return cli.status;
+}
+
+/* The ids of the words that --pool made one vector of. */
+static void pool_words(char *const *words, size_t n, uint32_t *ids, size_t *n_ids)
+{
+    wte_error err = {0};
+
+    *n_ids = 0;
+    for (size_t i = 0; i < n; i++)
+        if (*words[i] && find_word(words[i], strlen(words[i]), &ids[*n_ids], &err) == WTE_OK &&
+            is_pooled(ids[*n_ids]))
+            ++*n_ids;
+}
+
+/* The space with more rows: what it borrows stays as long as the program. */
+static int lengthen_space(const uint32_t *ids, size_t n)
+{
+    size_t dim = cli.info->dim, n_rows = cli.info->n_rows, total = n_rows + n;
+    uint64_t *offsets = need_memory(total + 1, sizeof *offsets);
+    float *matrix = need_memory(total, dim * sizeof *matrix);
+    struct out words = {0};
+    wte_space *space = NULL;
+    wte_error err = {0};
+    wte_status status = WTE_OK;
+
+    for (size_t i = 0; i < total && status == WTE_OK; i++) {
+        uint32_t id = i < n_rows ? (uint32_t)i : ids[i - n_rows];
+        size_t len = 0;
+        const char *word = id_word(id, &len);
+
+        if (i >= n_rows && cli.prefix_space)
+            out_text(&words, " ");
+        out_bytes(&words, word, len);
+        offsets[i + 1] = words.n;
+        status = id_vector(id, matrix + i * dim, &err);
+    }
+    if (status == WTE_OK)
+        status = wte_space_new(cli.info->name, words.data, offsets, matrix, WTE_F32,
+                               (uint32_t)total, dim, dim, (unsigned)cli.threads, &space, &err);
+    if (status != WTE_OK)
+        return fail_with(&err);
+    cli.space = space;
+    cli.info = wte_space_get_info(space);
+    return 0;
+}
+
+static int add_pooled_words(const char *path, bool pairs)
+{
+    char **words = NULL;
+    uint32_t *ids = NULL;
+    size_t n = 0, n_ids = 0;
+    int status = read_distinct(path, pairs, &words, &n);
+
+    if (status == 0) {
+        ids = need_memory(n + 1, sizeof *ids);
+        pool_words(words, n, ids, &n_ids);
+        if (cli.verbose)
+            note("%zu words of %s are several tokens", n_ids, path);
+        if (n_ids)
+            status = lengthen_space(ids, n_ids);
+    }
+    for (size_t i = 0; i < n; i++)
+        free(words[i]);
+    free(words);
+    free(ids);
+    return status;
+}
+
+/* ---- running ---------------------------------------------------------------------------- */
+
 static int run_analogies(const char *path)
 {
     wte_eval_analogies_result result = {0};
@@ -298,5 +416,14 @@ int cmd_eval(void)
     set.method = method ? WTE_ANALOGY_MUL : WTE_ANALOGY_ADD;
     set.n_threads = (unsigned)cli.threads;
     set.progress = show_progress;
+    if (wte_model_tokenizer(cli.model)) {
+        int status = 0;
+
+        set.prefix_space = cli.prefix_space;
+        if (cli.pool != WTE_POOL_NONE)
+            status = add_pooled_words(cli.words.items[1], *kind == 'p');
+        if (status)
+            return status;
+    }
     return *kind == 'a' ? run_analogies(cli.words.items[1]) : run_pairs(cli.words.items[1]);
 }

@@ -35,7 +35,8 @@ const struct page page_info = {
         "{\"name\":\"gpt2\",\"family\":\"gpt2\",\"config\":{...},\"parameters\":124439808,\n"
         " \"tensors\":[{\"name\":\"wte.weight\",\"dtype\":\"F32\",\"shape\":[50257,768]},...],\n"
         " \"path\":\"...\",\"format\":\"safetensors\",\"bytes\":...,\"weights\":true,\n"
-        " \"tokenizer\":{\"kind\":\"gpt2\",\"source\":\"...\",\"tokens\":50257}}"};
+        " \"tokenizer\":{\"kind\":\"gpt2\",\"source\":\"...\",\"tokens\":50257,\"holes\":0},"
+        "\"note\":\"\"}"};
 
 struct facts {
     const wte_space_info *info;
@@ -157,38 +158,48 @@ static void write_json(struct out *o, const struct facts *f)
     json_line(o);
 }
 
-static void write_tsv(struct out *o, const struct facts *f)
-{
-    const wte_space_info *info = f->info;
-    const struct {
-        const char *key, *value;
-    } texts[] = {{"name", info->name},
-                 {"path", info->path},
-                 {"format", info->format},
-                 {"dtype", dtype_name(info->dtype)},
-                 {"note", info->note},
-                 {"index", index_name(info->index)},
-                 {"index_path", info->index_path}};
-    const struct {
-        const char *key;
-        uint64_t value;
-    } counts[] = {{"rows", info->n_rows},
-                  {"dim", info->dim},
-                  {"bytes", info->file_bytes},
-                  {"matrix_bytes", info->matrix_bytes},
-                  {"duplicates", info->n_duplicates},
-                  {"undirected", info->n_undirected},
-                  {"codes", info->has_codes != 0},
-                  {"index_bytes", info->index_bytes}};
+struct text {
+    const char *key, *value;
+};
 
+struct count {
+    const char *key;
+    uint64_t value;
+};
+
+static void write_keys(struct out *o, const struct text *texts, size_t n_texts,
+                       const struct count *counts, size_t n_counts)
+{
     out_text(o, "key\tvalue\n");
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    for (size_t i = 0; i < n_texts; i++) {
         out_format(o, "%s\t", texts[i].key);
         out_tsv(o, texts[i].value, strlen(texts[i].value));
         out_text(o, "\n");
     }
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+    for (size_t i = 0; i < n_counts; i++)
         out_format(o, "%s\t%llu\n", counts[i].key, (unsigned long long)counts[i].value);
+}
+
+static void write_tsv(struct out *o, const struct facts *f)
+{
+    const wte_space_info *info = f->info;
+    const struct text texts[] = {{"name", info->name},
+                                 {"path", info->path},
+                                 {"format", info->format},
+                                 {"dtype", dtype_name(info->dtype)},
+                                 {"note", info->note},
+                                 {"index", index_name(info->index)},
+                                 {"index_path", info->index_path}};
+    const struct count counts[] = {{"rows", info->n_rows},
+                                   {"dim", info->dim},
+                                   {"bytes", info->file_bytes},
+                                   {"matrix_bytes", info->matrix_bytes},
+                                   {"duplicates", info->n_duplicates},
+                                   {"undirected", info->n_undirected},
+                                   {"codes", info->has_codes != 0},
+                                   {"index_bytes", info->index_bytes}};
+
+    write_keys(o, texts, sizeof texts / sizeof *texts, counts, sizeof counts / sizeof *counts);
 }
 
 static void add_index(struct table *t, const wte_space_info *info)
@@ -333,8 +344,12 @@ static void write_model_json(struct out *o, const wte_model *model)
         json_text(o, wte_tokenizer_get_info(tokenizer)->source);
         json_key(o, "tokens");
         json_count(o, wte_tokenizer_get_info(tokenizer)->n_vocab);
+        json_key(o, "holes");
+        json_count(o, wte_tokenizer_get_info(tokenizer)->n_holes);
         json_close(o, '}');
     }
+    json_key(o, "note");
+    json_text(o, info->note);
     json_close(o, '}');
     json_line(o);
 }
@@ -342,34 +357,25 @@ static void write_model_json(struct out *o, const wte_model *model)
 static void write_model_tsv(struct out *o, const wte_model *model)
 {
     const wte_model_info *info = wte_model_get_info(model);
-    const struct {
-        const char *key, *value;
-    } texts[] = {{"name", info->name},
-                 {"family", family_name(info)},
-                 {"path", info->path},
-                 {"format", checkpoint_format(model)}};
-    const struct {
-        const char *key;
-        uint64_t value;
-    } counts[] = {{"n_vocab", info->n_vocab}, {"n_embd", info->n_embd},
-                  {"n_layer", info->n_layer}, {"n_head", info->n_head},
-                  {"n_ctx", info->n_ctx},     {"parameters", info->parameters},
-                  {"bytes", info->bytes}};
+    const struct text texts[] = {{"name", info->name},
+                                 {"family", family_name(info)},
+                                 {"path", info->path},
+                                 {"format", checkpoint_format(model)},
+                                 {"note", info->note}};
+    const struct count counts[] = {{"n_vocab", info->n_vocab}, {"n_embd", info->n_embd},
+                                   {"n_layer", info->n_layer}, {"n_head", info->n_head},
+                                   {"n_ctx", info->n_ctx},     {"parameters", info->parameters},
+                                   {"bytes", info->bytes}};
 
-    out_text(o, "key\tvalue\n");
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        out_format(o, "%s\t", texts[i].key);
-        out_tsv(o, texts[i].value, strlen(texts[i].value));
-        out_text(o, "\n");
-    }
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
-        out_format(o, "%s\t%llu\n", counts[i].key, (unsigned long long)counts[i].value);
+    write_keys(o, texts, sizeof texts / sizeof *texts, counts, sizeof counts / sizeof *counts);
 }
 
 static void write_model_people(struct out *o, const wte_model *model)
 {
     const wte_model_info *info = wte_model_get_info(model);
     const wte_tokenizer *tokenizer = wte_model_tokenizer(model);
+    const wte_tokenizer_info *vocab = tokenizer ? wte_tokenizer_get_info(tokenizer) : NULL;
+    char holes[32];
     char count[32], size[32], *tree = NULL;
     struct table t;
 
@@ -392,10 +398,16 @@ static void write_model_people(struct out *o, const wte_model *model)
     }
     table_cell(&t, "tokenizer");
     if (tokenizer)
-        table_cell(&t, "%s, %s tokens", wte_tokenizer_get_info(tokenizer)->source,
-                   show_count(wte_tokenizer_get_info(tokenizer)->n_vocab, count));
+        table_cell(&t, "%s, %s tokens%s%s%s", vocab->source,
+                   show_count(vocab->n_vocab - vocab->n_holes, count), vocab->n_holes ? ", " : "",
+                   vocab->n_holes ? show_count(vocab->n_holes, holes) : "",
+                   vocab->n_holes ? " ids without a token" : "");
     else
         table_cell(&t, "none: words are token ids in decimal");
+    if (*info->note) {
+        table_cell(&t, "note");
+        table_cell(&t, "%s", info->note);
+    }
     table_end(&t, o);
 }
 

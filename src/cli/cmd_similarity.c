@@ -28,76 +28,67 @@ const struct page page_similarity = {
     .json = "{\"a\":\"king\",\"b\":\"queen\",\"similarity\":0.61,\"percentile\":99.9,"
             "\"baseline\":{\"mean\":0.05,\"sd\":0.1,\"pairs\":4096}}"};
 
-struct pair {
-    const char *words[2];
-    size_t lens[2];
-    float similarity, percentile;
+struct cosine {
+    struct pair pair;
+    float percentile;
     const wte_baseline *baseline;
     bool placed; /* percentile and baseline are there */
 };
 
-static void write_people(struct out *o, const struct pair *pair)
+static void write_people(struct out *o, const struct cosine *c)
 {
-    out_style(o, BOLD);
-    out_word(o, pair->words[0], pair->lens[0]);
-    out_text(o, "  ");
-    out_word(o, pair->words[1], pair->lens[1]);
-    out_style(o, PLAIN);
-    out_format(o, "  %.7f", (double)pair->similarity);
-    if (pair->placed) {
+    show_pair(o, &c->pair);
+    out_format(o, "  %.7f", (double)c->pair.value);
+    if (c->placed) {
         out_style(o, DIM);
-        if (pair->percentile >= 100)
-            out_format(o, "   higher than all of %zu random pairs", pair->baseline->n_pairs);
+        if (c->percentile >= 100)
+            out_format(o, "   higher than all of %zu random pairs", c->baseline->n_pairs);
         else
-            out_format(o, "   higher than %.2f %% of random pairs", (double)pair->percentile);
-        out_format(o, " (%.2f ± %.2f)", (double)pair->baseline->mean, (double)pair->baseline->sd);
+            out_format(o, "   higher than %.2f %% of random pairs", (double)c->percentile);
+        out_format(o, " (%.2f ± %.2f)", (double)c->baseline->mean, (double)c->baseline->sd);
         out_style(o, PLAIN);
     }
     out_text(o, "\n");
 }
 
-static void write_json(struct out *o, const struct pair *pair)
+static void write_json(struct out *o, const struct cosine *c)
 {
     json_open(o, '{');
-    json_word(o, "a", pair->words[0], pair->lens[0]);
-    json_word(o, "b", pair->words[1], pair->lens[1]);
+    json_pair(o, &c->pair);
     json_key(o, "similarity");
-    json_float(o, pair->similarity);
-    if (pair->placed) {
+    json_float(o, c->pair.value);
+    if (c->placed) {
         json_key(o, "percentile");
-        json_float(o, pair->percentile);
+        json_float(o, c->percentile);
         json_key(o, "baseline");
         json_open(o, '{');
         json_key(o, "mean");
-        json_float(o, pair->baseline->mean);
+        json_float(o, c->baseline->mean);
         json_key(o, "sd");
-        json_float(o, pair->baseline->sd);
+        json_float(o, c->baseline->sd);
         json_key(o, "pairs");
-        json_count(o, pair->baseline->n_pairs);
+        json_count(o, c->baseline->n_pairs);
         json_close(o, '}');
     }
     json_close(o, '}');
     json_line(o);
 }
 
-static void write_tsv(struct out *o, const struct pair *pair)
+static void write_tsv(struct out *o, const struct cosine *c)
 {
     if (sink_first(o))
         out_text(o, "a\tb\tsimilarity\tpercentile\n");
-    out_tsv(o, pair->words[0], pair->lens[0]);
+    tsv_pair(o, &c->pair);
+    out_float(o, c->pair.value);
     out_text(o, "\t");
-    out_tsv(o, pair->words[1], pair->lens[1]);
-    out_text(o, "\t");
-    out_float(o, pair->similarity);
-    out_text(o, "\t");
-    if (pair->placed)
-        out_float(o, pair->percentile);
+    if (c->placed)
+        out_float(o, c->percentile);
     out_text(o, "\n");
 }
 
 static void write_pair(struct out *o, enum format format, const void *result)
 {
-    static void (*const writers[])(struct out *, const struct pair *) = {
+    static void (*const writers[])(struct out *, const struct cosine *) = {
         [PEOPLE] = write_people, [TSV] = write_tsv, [JSON] = write_json};
 
     writers[format](o, result);
@@ -117,29 +108,17 @@ static const wte_baseline *baseline(void)
 
 static void answer(const uint32_t *ids, size_t n, uint64_t line)
 {
-    struct pair pair = {0};
-    struct rows rows;
-    wte_error err = {0};
-    wte_status status;
+    struct cosine c = {0};
+    (void)n;
 
-    for (size_t i = 0; i < n; i++)
-        pair.words[i] = id_word(ids[i], &pair.lens[i]);
-    status = rows_of(ids, n, &rows, &err);
-    if (status == WTE_OK) {
-        status = wte_similarity(rows.space, rows.ids[0], rows.ids[1], &pair.similarity, &err);
-        rows_free(&rows);
-    }
-    if (status != WTE_OK) {
-        fail_query(line, err.message);
+    if (!measure_pair(ids, line, wte_similarity, &c.pair))
         return;
-    }
     /* a row without direction has no place among random pairs */
-    pair.baseline = baseline();
-    pair.placed =
-        pair.baseline && !isnan(pair.similarity) &&
-        wte_space_percentile(cli.space, pair.similarity, &pair.percentile, NULL) == WTE_OK;
-    sink_numbers(&pair.similarity, 1);
-    sink_put(write_pair, &pair);
+    c.baseline = baseline();
+    c.placed = c.baseline && !isnan(c.pair.value) &&
+               wte_space_percentile(cli.space, c.pair.value, &c.percentile, NULL) == WTE_OK;
+    sink_numbers(&c.pair.value, 1);
+    sink_put(write_pair, &c);
 }
 
 int cmd_similarity(void)

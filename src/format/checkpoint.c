@@ -51,7 +51,7 @@ static wte_status no_memory(wte_error *err, const char *path)
 /* The slot of a name: the one that holds it, or the free one where it would go. */
 static size_t slot_of(const wte_checkpoint *c, const char *name, size_t len)
 {
-    size_t slot = (size_t)wte__hash(name, len) & c->slot_mask;
+    size_t slot = (size_t)wte__hash_seeded(name, len, wte__hash_secret()) & c->slot_mask;
 
     for (; c->slots[slot]; slot = (slot + 1) & c->slot_mask) {
         const wte__key *key = &c->keys[c->slots[slot] - 1];
@@ -277,6 +277,7 @@ wte_status wte__checkpoint_read_file(wte_checkpoint *c, const char *path, wte_er
 static void finish(wte_checkpoint *c)
 {
     c->info.format = c->format;
+    c->info.note = c->note;
     c->info.n_tensors = c->n;
     c->info.parameters = count_parameters(c);
     wte__free(c->extents);

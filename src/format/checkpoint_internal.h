@@ -26,6 +26,7 @@ typedef struct wte__key {
 struct wte_checkpoint {
     wte_checkpoint_info info;
     char format[64]; /* what info.format points to */
+    char note[640];  /* what info.note points to */
     wte_tensor *tensors;
     wte__extent *extents; /* in step with tensors */
     size_t n, capacity, extent_capacity;

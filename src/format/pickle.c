@@ -22,8 +22,13 @@
  * at most twice the storages, and no such view may repeat elements, or a tiny file could ask for
  * any amount of memory.
  *
- * Left out: protocols 0 and 1, floats, bytes, sets, classes of any kind, and the tar files of torch
- * before 0.2.
+ * Training scripts put more into a file: {"model": state_dict, "epoch": 3, "optimizer": {...}}. The
+ * state dict is then one of the values. It is taken where it can be told from the others: a dict
+ * that holds tensors itself, by a customary name or as the only one. Numbers, strings and the like
+ * beside tensors or beside a state dict are left out, and the checkpoint's note names them.
+ *
+ * Left out: protocols 0 and 1, bytes, sets, classes of any kind, and the tar files of torch before
+ * 0.2.
  *
  * Source: Python's Lib/pickletools.py, which describes each opcode; torch/serialization.py and
  * torch/_utils.py for what is pickled. */
@@ -35,18 +40,32 @@ enum {
     MAX_PICKLE = 32 << 20,
     MAX_OBJECTS = 4 << 20,
     MAX_COPIES = 2, /* times the bytes of all storages */
-    NAME_SHOWN = 128
+    NAME_SHOWN = 128,
+    NAMES_LEFT_OUT = 4 /* of what was left out are named */
 };
 
-typedef enum kind { NONE, BOOL, INT, STRING, TUPLE, LIST, DICT, GLOBAL, STORAGE, TENSOR } kind;
+typedef enum kind {
+    NONE,
+    BOOL,
+    INT,
+    FLOAT,
+    STRING,
+    TUPLE,
+    LIST,
+    DICT,
+    GLOBAL,
+    STORAGE,
+    TENSOR
+} kind;
 
-static const char *const kind_names[] = {"None",      "a bool",  "a number", "a string",
-                                         "a tuple",   "a list",  "a dict",   "a function or type",
-                                         "a storage", "a tensor"};
+static const char *const kind_names[] = {
+    "None",   "a bool", "a number",           "a number",  "a string", "a tuple",
+    "a list", "a dict", "a function or type", "a storage", "a tensor"};
 
 typedef struct wte__object {
     uint8_t kind;
-    uint32_t n; /* bytes of a string, items of a container (a dict has two a pair), which
+    bool tensors; /* DICT: one of its values is a tensor */
+    uint32_t n;   /* bytes of a string, items of a container (a dict has two a pair), which
                    global, which storage, or the tuple of a tensor's arguments */
     union {
         int64_t integer; /* INT, BOOL */
@@ -108,16 +127,35 @@ static wte_status refuse_opcode(const wte__pickle *p, unsigned char opcode, wte_
     static const struct {
         unsigned char opcode;
         const char *name;
-    } known[] = {{'0', "POP"},         {'1', "POP_MARK"},     {'2', "DUP"},
-                 {'F', "FLOAT"},       {'G', "BINFLOAT"},     {'I', "INT"},
-                 {'L', "LONG"},        {'P', "PERSID"},       {'S', "STRING"},
-                 {'V', "UNICODE"},     {'B', "BINBYTES"},     {'C', "SHORT_BINBYTES"},
-                 {'d', "DICT"},        {'g', "GET"},          {'l', "LIST"},
-                 {'o', "OBJ"},         {'p', "PUT"},          {0x81, "NEWOBJ"},
-                 {0x82, "EXT1"},       {0x83, "EXT2"},        {0x84, "EXT4"},
-                 {0x8B, "LONG4"},      {0x8E, "BINBYTES8"},   {0x8F, "EMPTY_SET"},
-                 {0x90, "ADDITEMS"},   {0x91, "FROZENSET"},   {0x92, "NEWOBJ_EX"},
-                 {0x96, "BYTEARRAY8"}, {0x97, "NEXT_BUFFER"}, {0x98, "READONLY_BUFFER"}};
+    } known[] = {{'0', "POP"},
+                 {'1', "POP_MARK"},
+                 {'2', "DUP"},
+                 {'F', "FLOAT"},
+                 {'I', "INT"},
+                 {'L', "LONG"},
+                 {'P', "PERSID"},
+                 {'S', "STRING"},
+                 {'V', "UNICODE"},
+                 {'B', "BINBYTES"},
+                 {'C', "SHORT_BINBYTES"},
+                 {'d', "DICT"},
+                 {'g', "GET"},
+                 {'l', "LIST"},
+                 {'o', "OBJ"},
+                 {'p', "PUT"},
+                 {0x81, "NEWOBJ"},
+                 {0x82, "EXT1"},
+                 {0x83, "EXT2"},
+                 {0x84, "EXT4"},
+                 {0x8B, "LONG4"},
+                 {0x8E, "BINBYTES8"},
+                 {0x8F, "EMPTY_SET"},
+                 {0x90, "ADDITEMS"},
+                 {0x91, "FROZENSET"},
+                 {0x92, "NEWOBJ_EX"},
+                 {0x96, "BYTEARRAY8"},
+                 {0x97, "NEXT_BUFFER"},
+                 {0x98, "READONLY_BUFFER"}};
 
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (known[i].opcode == opcode)
@@ -271,6 +309,8 @@ static wte_status append(wte__pickle *p, kind k, size_t n, wte_error *err)
         return no_memory(p, err);
     if (n)
         memcpy(o->u.list.items + o->n, p->stack + p->n_stack - n, n * sizeof *p->stack);
+    for (size_t i = 1; k == DICT && i < n; i += 2)
+        o->tensors |= p->objects[p->stack[p->n_stack - n + i]].kind == TENSOR;
     o->n += (uint32_t)n;
     p->n_stack -= n;
     return WTE_OK;
@@ -394,7 +434,7 @@ static bool size_of(const wte__pickle *p, uint32_t id, uint64_t *value)
 
 static size_t storage_slot(const wte__pickle *p, const char *key, size_t len)
 {
-    size_t slot = (size_t)wte__hash(key, len) & p->storage_mask;
+    size_t slot = (size_t)wte__hash_seeded(key, len, wte__hash_secret()) & p->storage_mask;
 
     for (; p->storage_slots[slot]; slot = (slot + 1) & p->storage_mask) {
         const wte__storage *s = &p->storages[p->storage_slots[slot] - 1];
@@ -617,6 +657,8 @@ static wte_status step(wte__pickle *p, unsigned char opcode, wte_error *err)
         return put(p, p->memo_size, err);
     case 0x8A: /* LONG1 */
         return push_long(p, err);
+    case 'G': /* BINFLOAT; nothing asks for its value */
+        return take(p, 8) ? push_plain(p, FLOAT, 0, err) : ends_early(p, err);
     case 'N':
         return push_plain(p, NONE, 0, err);
     case 0x88: /* NEWTRUE */
@@ -873,14 +915,110 @@ static wte_status add_tensor(const wte__pickle *p, wte_checkpoint *c, const obje
     return wte__checkpoint_add(c, p->path, (const char *)name->u.bytes, name->n, &t, &extent, err);
 }
 
+/* A string of the file for a note: in quotes, cut, bytes that are no printable ASCII as '?'. */
+static const char *quote(const object *s, char *out, size_t size)
+{
+    size_t n = 0;
+
+    out[n++] = '\'';
+    for (uint32_t i = 0; i < s->n && n + 5 < size; i++)
+        out[n++] = s->u.bytes[i] >= 0x20 && s->u.bytes[i] < 0x7F ? (char)s->u.bytes[i] : '?';
+    snprintf(out + n, size - n, "%s'", n - 1 < s->n ? "..." : "");
+    return out;
+}
+
+/* Choose the state dict among the values of a dict that holds no tensor itself: by a name that
+ * training scripts give it, else the only one that holds tensors. */
+static wte_status choose_dict(const wte__pickle *p, const object **dict, wte_error *err)
+{
+    static const char *const names[] = {"state_dict", "model_state_dict", "model", "module"};
+    const object *around = *dict, *found = NULL;
+    const object *key = NULL, *other = NULL;
+
+    for (size_t n = 0; n < sizeof names / sizeof *names; n++)
+        for (uint32_t i = 0; i < around->n; i += 2)
+            if (string_is(p, around->u.list.items[i], names[n]) &&
+                p->objects[around->u.list.items[i + 1]].tensors) {
+                *dict = &p->objects[around->u.list.items[i + 1]];
+                return WTE_OK;
+            }
+    for (uint32_t i = 0; i < around->n; i += 2) {
+        if (p->objects[around->u.list.items[i]].kind != STRING ||
+            !p->objects[around->u.list.items[i + 1]].tensors)
+            continue;
+        other = found ? &p->objects[around->u.list.items[i]] : NULL;
+        if (found)
+            break;
+        key = &p->objects[around->u.list.items[i]];
+        found = &p->objects[around->u.list.items[i + 1]];
+    }
+    if (other)
+        return wte__fail(
+            err, WTE_E_FORMAT, "%s: both '%.*s' and '%.*s' hold tensors, expected one state dict",
+            p->path, (int)(key->n < NAME_SHOWN ? key->n : NAME_SHOWN), (const char *)key->u.bytes,
+            (int)(other->n < NAME_SHOWN ? other->n : NAME_SHOWN), (const char *)other->u.bytes);
+    if (found)
+        *dict = found;
+    return WTE_OK;
+}
+
+/* Note what of a dict is not taken: every value but tensors and the chosen dict. */
+static void note_left_out(const wte__pickle *p, wte_checkpoint *c, const object *dict,
+                          const object *chosen)
+{
+    size_t used = strlen(c->note), n = 0;
+
+    for (uint32_t i = 0; i < dict->n; i += 2) {
+        const object *key = &p->objects[dict->u.list.items[i]];
+        const object *value = &p->objects[dict->u.list.items[i + 1]];
+        char shown[64];
+
+        if (value->kind == TENSOR || value == chosen)
+            continue;
+        if (n++ >= NAMES_LEFT_OUT || used + sizeof shown + 64 > sizeof c->note)
+            continue;
+        if (key->kind == STRING)
+            quote(key, shown, sizeof shown);
+        else
+            snprintf(shown, sizeof shown, "a key that is %s", kind_names[key->kind]);
+        used += (size_t)snprintf(c->note + used, sizeof c->note - used, "%s%s (%s)",
+                                 used ? ", " : "left out: ", shown, kind_names[value->kind]);
+    }
+    if (n > NAMES_LEFT_OUT)
+        snprintf(c->note + used, sizeof c->note - used, " and %zu more", n - NAMES_LEFT_OUT);
+}
+
+static wte_status no_state_dict(const wte__pickle *p, const object *dict, wte_error *err)
+{
+    const object *key = &p->objects[dict->u.list.items[0]];
+    char shown[64];
+
+    if (key->kind != STRING)
+        return wte__fail(err, WTE_E_FORMAT,
+                         "%s: %s is a key of its dict, expected names of tensors", p->path,
+                         kind_names[key->kind]);
+    return wte__fail(err, WTE_E_FORMAT, "%s: it holds no tensor: %s is %s, expected a state dict",
+                     p->path, quote(key, shown, sizeof shown),
+                     kind_names[p->objects[dict->u.list.items[1]].kind]);
+}
+
 wte_status wte__pickle_tensors(const wte__pickle *p, wte_checkpoint *c, wte_error *err)
 {
-    const object *dict = &p->objects[p->result];
+    const object *around = &p->objects[p->result], *dict = around;
     uint64_t may_copy = 0;
 
     if (dict->kind != DICT)
         return wte__fail(err, WTE_E_FORMAT, "%s: holds %s, expected a state dict", p->path,
                          kind_names[dict->kind]);
+    if (!dict->tensors) {
+        wte_status status = choose_dict(p, &dict, err);
+
+        if (status != WTE_OK)
+            return status;
+        if (dict == around && dict->n > 0)
+            return no_state_dict(p, dict, err);
+        note_left_out(p, c, around, dict);
+    }
     for (size_t i = 0; i < p->n_storages; i++)
         may_copy += MAX_COPIES * p->storages[i].numel * p->storages[i].element;
     for (uint32_t i = 0; i < dict->n; i += 2) {
@@ -888,19 +1026,16 @@ wte_status wte__pickle_tensors(const wte__pickle *p, wte_checkpoint *c, wte_erro
         const object *value = &p->objects[dict->u.list.items[i + 1]];
         wte_status status;
 
+        if (value->kind != TENSOR)
+            continue;
         if (name->kind != STRING)
             return wte__fail(err, WTE_E_FORMAT,
                              "%s: %s is a key of its dict, expected names of tensors", p->path,
                              kind_names[name->kind]);
-        if (value->kind != TENSOR) {
-            char what[64];
-
-            snprintf(what, sizeof what, "is %s, expected a state dict", kind_names[value->kind]);
-            return bad_tensor(p, name, what, err);
-        }
         status = add_tensor(p, c, name, value, &may_copy, err);
         if (status != WTE_OK)
             return status;
     }
+    note_left_out(p, c, dict, NULL);
     return WTE_OK;
 }

@@ -465,7 +465,8 @@ static wte_status open_vectors(wte_model *m, const char *path, const wte_open_op
     return WTE_OK;
 }
 
-static wte_status open_parts(wte_model *m, parts *p, wte_error *err)
+static wte_status open_parts(wte_model *m, parts *p, const wte_open_options *options,
+                             wte_error *err)
 {
     wte_status status = WTE_OK;
 
@@ -484,7 +485,10 @@ static wte_status open_parts(wte_model *m, parts *p, wte_error *err)
             wte__find_gguf(p->weights, p->tokenizer, sizeof p->tokenizer);
     }
     if (*p->tokenizer) {
-        status = wte_tokenizer_open(p->tokenizer, &m->tokenizer, err);
+        status =
+            options->cache == WTE_CACHE_NEVER
+                ? wte_tokenizer_open(p->tokenizer, &m->tokenizer, err)
+                : wte_tokenizer_open_cached(p->tokenizer, options->cache_dir, &m->tokenizer, err);
         if (status != WTE_OK)
             return status;
     }
@@ -498,10 +502,11 @@ static wte_status open_parts(wte_model *m, parts *p, wte_error *err)
     return WTE_OK;
 }
 
-static wte_status open_model(wte_model *m, parts *p, wte_error *err)
+static wte_status open_model(wte_model *m, parts *p, const wte_open_options *options,
+                             wte_error *err)
 {
     const names *n;
-    wte_status status = open_parts(m, p, err);
+    wte_status status = open_parts(m, p, options, err);
 
     if (status != WTE_OK || (status = find_family(m, err)) != WTE_OK)
         return status;
@@ -523,8 +528,10 @@ static wte_status open_model(wte_model *m, parts *p, wte_error *err)
     if (!m->checkpoint)
         return WTE_OK;
     status = check_sizes(m, err);
-    if (status == WTE_OK)
+    if (status == WTE_OK) {
         count_parameters(m);
+        wte__model_note(m, n->embd);
+    }
     return status;
 }
 
@@ -550,9 +557,20 @@ wte_status wte_model_open(const char *name, const wte_open_options *options, wte
     m->info.name = m->name;
     m->info.path = m->path;
     m->info.config = "{}";
+    m->info.note = m->note;
+    if (!options)
+        options = &defaults;
+    if (options->cache_dir && !(m->cache_dir = wte__strdup(options->cache_dir))) {
+        status = wte__fail(err, WTE_E_NOMEM, "no memory to open %s", path);
+        goto out;
+    }
+    m->n_threads = options->n_threads;
+    m->cache = options->cache;
+    m->progress = options->progress;
+    m->progress_data = options->progress_data;
     look(path, p);
-    status = *p->vectors ? open_vectors(m, p->vectors, options ? options : &defaults, err)
-                         : open_model(m, p, err);
+    status =
+        *p->vectors ? open_vectors(m, p->vectors, options, err) : open_model(m, p, options, err);
     if (status != WTE_OK)
         goto out;
     *out = m;
@@ -573,12 +591,15 @@ void wte_model_free(wte_model *m)
         wte__free(m->spaces[i].offsets);
         wte__free(m->spaces[i].widened);
     }
+    for (size_t i = 0; i < sizeof m->networks / sizeof *m->networks; i++)
+        wte_network_free(m->networks[i]);
     wte_encoder_free(m->encoder);
     wte_tokenizer_free(m->tokenizer);
     wte_checkpoint_free(m->checkpoint);
     wte_space_free(m->vectors);
     json_decref(m->config);
     wte__free(m->config_text);
+    wte__free(m->cache_dir);
     wte__free(m->name);
     wte__free(m->path);
     if (m->has_lock)
@@ -654,18 +675,48 @@ static void widen_q8_0(const unsigned char *from, size_t n, float *to)
     }
 }
 
+/* Types that are widened number by number; a space reads the others itself. */
+static const struct {
+    const char *dtype;
+    size_t bytes;
+} wide[] = {{"F64", 8}, {"I64", 8}, {"I32", 4}, {"I16", 2}, {"I8", 1}, {"U8", 1}};
+
+static float widen_one(const char *dtype, const unsigned char *from)
+{
+    union {
+        double f64;
+        int64_t i64;
+        int32_t i32;
+        int16_t i16;
+    } x;
+
+    if (dtype[0] == 'U')
+        return *from;
+    if (dtype[1] == '8')
+        return (int8_t)*from;
+    memcpy(&x, from, dtype[1] == '6' ? 8 : dtype[1] == '3' ? 4 : 2);
+    if (dtype[0] == 'F')
+        return (float)x.f64;
+    return dtype[1] == '6' ? (float)x.i64 : dtype[1] == '3' ? (float)x.i32 : (float)x.i16;
+}
+
 static wte_status widen(const wte_tensor *t, float **out, wte_error *err)
 {
-    const bool f64 = strcmp(t->dtype, "F64") == 0, q8 = strcmp(t->dtype, "Q8_0") == 0;
+    const bool q8 = strcmp(t->dtype, "Q8_0") == 0;
     const unsigned char *from = t->data;
-    size_t n;
+    size_t n, bytes = 0;
 
-    if (!f64 && !q8)
-        return wte__fail(err, WTE_E_UNSUPPORTED, "%s is %s, expected F32, F16, BF16, F64 or Q8_0",
+    for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
+        if (strcmp(t->dtype, wide[i].dtype) == 0)
+            bytes = wide[i].bytes;
+    if (!bytes && !q8)
+        return wte__fail(err, WTE_E_UNSUPPORTED,
+                         "%s is %s, expected F32, F16, BF16, F64, Q8_0 or whole numbers of at most "
+                         "64 bits",
                          t->name, t->dtype);
     if (wte__mul_overflows(t->shape[0], t->shape[1], &n) ||
         (q8 ? t->shape[1] % 32 != 0 || t->bytes != (uint64_t)n / 32 * 34
-            : t->bytes != (uint64_t)n * 8))
+            : t->bytes != (uint64_t)n * bytes))
         return wte__fail(err, WTE_E_SHAPE, "%s: [%zu, %zu] do not fit its %llu bytes of %s",
                          t->name, t->shape[0], t->shape[1], (unsigned long long)t->bytes, t->dtype);
     *out = wte__calloc(n, sizeof **out);
@@ -673,12 +724,8 @@ static wte_status widen(const wte_tensor *t, float **out, wte_error *err)
         return wte__fail(err, WTE_E_NOMEM, "no memory to widen %s", t->name);
     if (q8)
         widen_q8_0(from, n, *out);
-    for (size_t i = 0; f64 && i < n; i++) {
-        double x;
-
-        memcpy(&x, from + i * 8, sizeof x);
-        (*out)[i] = (float)x;
-    }
+    for (size_t i = 0; !q8 && i < n; i++)
+        (*out)[i] = widen_one(t->dtype, from + i * bytes);
     return WTE_OK;
 }
 
@@ -707,8 +754,8 @@ static wte_status make_space(const wte_model *m, const wte_tensor *t, wte__token
     }
     status = name_rows(m, n_rows, s, err);
     if (status == WTE_OK)
-        status = wte_space_new(m->name, s->words, s->offsets, matrix, dtype, n_rows, t->shape[1],
-                               t->shape[1], &s->space, err);
+        status = wte__space_new_unmeasured(m->name, s->words, s->offsets, matrix, dtype, n_rows,
+                                           t->shape[1], t->shape[1], m->n_threads, &s->space, err);
     if (status != WTE_OK)
         return status;
     s->space->info.path = m->path;

@@ -105,7 +105,10 @@ wte_status wte_nearest_cosmul(const wte_space *space, const uint32_t *positive, 
 
     if (options->k == 0)
         return wte__fail(err, WTE_E_RANGE, "0 neighbours asked for, at least 1 expected");
-    status = cosmul_init(&scorer, &vectors, space, positive, n_positive, negative, n_negative, err);
+    status = wte__space_measure(space, options->n_threads, err);
+    if (status == WTE_OK)
+        status =
+            cosmul_init(&scorer, &vectors, space, positive, n_positive, negative, n_negative, err);
     if (status == WTE_OK)
         status = scan_one(&scorer, options, out, out_n, err);
     wte__free(vectors);
@@ -212,6 +215,9 @@ wte_status wte_analogy(const wte_space *space, uint32_t a, uint32_t b, uint32_t 
         return status;
     if (options->k == 0)
         return wte__fail(err, WTE_E_RANGE, "0 answers asked for, at least 1 expected");
+    status = wte__space_measure(space, options->n_threads, err);
+    if (status != WTE_OK)
+        return status;
     k = options->k < space->rows.n_rows ? options->k : space->rows.n_rows;
     more.k = k + 3;
     more.exclude = NULL;

@@ -29,15 +29,17 @@ wte_status wte__space_finish(wte_space *space, unsigned n_threads, wte_error *er
 /** Number of slots of the hash of n words: a power of two, at most three quarters full. */
 size_t wte__hash_slots(uint32_t n);
 /** Build the hash of n words and mark duplicates.
- *   hashes  [n] low halves of the words' wte__hash
+ *   hashes  [n] low halves of the words' wte__hash; others of them, if the seed has to change
  *   table   [wte__hash_slots(n)], written
+ *   seed    receives the seed of the table's hashes: 0, or another where words crowd
  *   norms   [n] or NULL; duplicates get 0
  *   scales  [n] or NULL; duplicates get 0
  *   n_duplicates  receives how many rows have a word that an earlier row has
- * The same table for any number of threads. Errors: E_NOMEM. */
-wte_status wte__hash_build(const char *words, const uint64_t *word_offsets, const uint32_t *hashes,
-                           uint32_t n, unsigned n_threads, uint32_t *table, float *norms,
-                           float *scales, uint32_t *n_duplicates, wte_error *err);
+ * The same table for any number of threads. Errors: E_NOMEM, E_FORMAT (words that crowd whatever
+ * the seed). */
+wte_status wte__hash_build(const char *words, const uint64_t *word_offsets, uint32_t *hashes,
+                           uint32_t n, unsigned n_threads, uint32_t *table, uint64_t *seed,
+                           float *norms, float *scales, uint32_t *n_duplicates, wte_error *err);
 /** Find a word's row, UINT32_MAX if it is not there. Looks at nothing outside the arrays, whatever
  * they hold. */
 uint32_t wte__hash_find(const wte_space *space, const char *word, size_t len);

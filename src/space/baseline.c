@@ -14,10 +14,12 @@
 static wte_status get_baseline(const wte_space *space, const float **cosines, size_t *n,
                                wte_error *err)
 {
-    /* the one thing of a space that may change after it was made, and only under its lock */
+    /* may change after the space was made, under its lock */
     wte_space *s = (wte_space *)(uintptr_t)space;
-    wte_status status = WTE_OK;
+    wte_status status = wte__space_measure(space, 0, err);
 
+    if (status != WTE_OK)
+        return status;
     pthread_mutex_lock(&s->lock);
     if (!s->baseline) {
         float *drawn = wte__calloc(WTE__N_BASELINE, sizeof *drawn);

@@ -273,7 +273,8 @@ static wte_status finish_in_file(wte__build *b, uint64_t words_size, const unsig
         (const void *)(backing->index.data + wte__layout_place(&b->layout, WTE__WORD_OFFSETS));
     space->words_size = b->layout.parts[WTE__WORDS].size;
     status = wte__hash_build(space->words, space->word_offsets, b->hashes, b->n_rows, b->n_threads,
-                             table, b->norms, b->scales, &space->info.n_duplicates, err);
+                             table, &space->hash_seed, b->norms, b->scales,
+                             &space->info.n_duplicates, err);
     if (status == WTE_OK)
         status = write_end(b, table, err);
     wte__free(table);
@@ -326,7 +327,7 @@ static wte_status finish_in_memory(wte__build *b, uint64_t words_size, const uns
     wte__space_own(space, table);
     b->word_offsets[b->n_rows] = words_size;
     status = wte__hash_build(b->words, b->word_offsets, b->hashes, b->n_rows, b->n_threads, table,
-                             b->norms, NULL, &space->info.n_duplicates, err);
+                             &space->hash_seed, b->norms, NULL, &space->info.n_duplicates, err);
     if (status != WTE_OK)
         return status;
     space->words = b->words;

@@ -633,7 +633,10 @@ wte_status wte_eval_analogies(const wte_space *space, const char *path,
         return wte__fail(err, WTE_E_RANGE, "analogy questions are answered by add or mul only");
     if (e.options->restrict_vocab && e.options->restrict_vocab < n_rows)
         n_rows = e.options->restrict_vocab;
-    status = wte__folded_init(&e.words, space, n_rows, e.options->case_sensitive, err);
+    status = wte__space_measure(space, e.options->n_threads, err);
+    if (status == WTE_OK)
+        status = wte__folded_init(&e.words, space, n_rows, e.options->case_sensitive, err);
+    e.words.prefix_space = e.options->prefix_space;
     if (status == WTE_OK)
         status = read_questions(&e, path, err);
     if (status == WTE_OK)

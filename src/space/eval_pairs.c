@@ -166,6 +166,7 @@ wte_status wte_eval_pairs(const wte_space *space, const char *path, const wte_ev
         goto done;
     }
     status = wte__folded_init(&words, space, n_rows, options->case_sensitive, err);
+    words.prefix_space = options->prefix_space;
     wte__lines_init(&lines, path, &map);
     while (status == WTE_OK && more) {
         const char *line = NULL;

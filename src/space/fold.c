@@ -129,7 +129,7 @@ static size_t fold(bool case_sensitive, const char *s, size_t n, char *out)
 /* The slot of a folded word, or the free one where it belongs. */
 static size_t find_slot(const wte__folded *f, const char *word, size_t n)
 {
-    size_t s = wte__hash(word, n) & f->mask;
+    size_t s = wte__hash_seeded(word, n, wte__hash_secret()) & f->mask;
 
     while (f->slots[s] != UINT32_MAX) {
         uint32_t row = f->slots[s];
@@ -204,11 +204,13 @@ wte_status wte__folded_find(wte__folded *f, const char *word, size_t n, uint32_t
 {
     void *buffer = f->buffer;
     bool ok = n < SIZE_MAX / 8 && wte__grow(&buffer, &f->buffer_size, 3 * n + 1, 1);
+    const size_t before = f->prefix_space;
 
     f->buffer = buffer;
     if (!ok)
         return wte__fail(err, WTE_E_NOMEM, "no memory for a word of %zu bytes", n);
-    n = fold(f->case_sensitive, word, n, f->buffer);
+    f->buffer[0] = ' ';
+    n = before + fold(f->case_sensitive, word, n, f->buffer + before);
     *row = f->slots[find_slot(f, f->buffer, n)];
     return WTE_OK;
 }

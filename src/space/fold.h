@@ -13,14 +13,14 @@ size_t wte__fold_upper(const char *s, size_t n, char *out);
 /** The first n_rows words of a space, of words that fold to the same the first. */
 typedef struct wte__folded {
     const wte_space *space;
-    bool case_sensitive;
+    bool case_sensitive, prefix_space;
     uint32_t n_rows;
     uint32_t *slots; /* [mask + 1] row, UINT32_MAX when free */
     size_t mask;
     uint32_t *first; /* [n_rows] the row that stands for each row's word */
     char *text;      /* folded words one after another */
     uint64_t *ends;  /* [n_rows + 1] */
-    char *buffer;    /* [3 * the longest word that was asked for] */
+    char *buffer;    /* [3 * the longest word that was asked for + 1] */
     size_t buffer_size;
 } wte__folded;
 
@@ -28,7 +28,8 @@ typedef struct wte__folded {
 wte_status wte__folded_init(wte__folded *f, const wte_space *space, uint32_t n_rows,
                             bool case_sensitive, wte_error *err);
 void wte__folded_free(wte__folded *f);
-/** Give the row that stands for a word in `row`, UINT32_MAX if there is none. Errors: E_NOMEM. */
+/** Give the row that stands for a word in `row`, UINT32_MAX if there is none; with prefix_space,
+ * for the word with a space before it. Errors: E_NOMEM. */
 wte_status wte__folded_find(wte__folded *f, const char *word, size_t n, uint32_t *row,
                             wte_error *err);
 #endif

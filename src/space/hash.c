@@ -15,14 +15,21 @@
  * second was put aside does not matter either: the second then finds the first on its way. The
  * table depends on the words only, not on the number of threads.
  *
- * Equal hashes are compared by the words themselves. */
+ * Equal hashes are compared by the words themselves.
+ *
+ * Words in a file may be chosen so that they all start in one slot, and n of them would take n * n
+ * / 2 steps. Of words that were not, however many, none lies WTE__MAX_PROBES slots from its start:
+ * at three quarters full a run of m taken slots has a chance of about exp(-0.038 m). So a table in
+ * which a word would have to go further is given up and built again with the next seed. The seed is
+ * kept with the table, and the common one, 0, costs nothing. */
 #include "space/backing.h"
 
 enum {
     PARTITION_BITS = 15,
     PARTITION_SLOTS = 1 << PARTITION_BITS,
     DEAL_ROWS = 1 << 16, /* rows dealt out as one block */
-    AHEAD = 16           /* rows whose hashes are asked for in advance */
+    AHEAD = 16,          /* rows whose hashes are asked for in advance */
+    MAX_SEEDS = 8
 };
 
 typedef struct entry {
@@ -32,8 +39,10 @@ typedef struct entry {
 typedef struct builder {
     const char *words;
     const uint64_t *word_offsets;
-    const uint32_t *hashes;
+    uint32_t *hashes;
     uint32_t n;
+    uint64_t seed;
+    _Atomic bool crowded; /* a word would lie too far from its start */
     size_t n_slots, n_partitions, n_blocks;
     uint32_t *table;
     float *norms, *scales;
@@ -127,11 +136,16 @@ static void fill_partition(void *ctx, size_t p, unsigned worker)
     for (uint32_t i = 0; i < n; i++) {
         __builtin_prefetch(&b->hashes[dealt[i + AHEAD < n ? i + AHEAD : i]]);
         entry e = {b->hashes[dealt[i]], dealt[i]};
-        size_t s = e.hash & (n_slots - 1);
+        const size_t start = e.hash & (n_slots - 1);
+        size_t s = start;
 
         while (s < n_slots && slots[s].id != UINT32_MAX &&
                (slots[s].hash != e.hash || !same_word(b, slots[s].id, e.id)))
             s++;
+        if (s - start >= WTE__MAX_PROBES) {
+            b->crowded = true;
+            return;
+        }
         if (s == n_slots) {
             dealt[n_aside++] = e.id;
         } else if (slots[s].id == UINT32_MAX) {
@@ -152,18 +166,58 @@ static bool insert(builder *b, uint32_t id)
     const uint32_t hash = b->hashes[id];
     size_t s = hash & (b->n_slots - 1);
 
-    for (; b->table[s] != UINT32_MAX; s = (s + 1) & (b->n_slots - 1))
+    for (size_t probes = 0; b->table[s] != UINT32_MAX; s = (s + 1) & (b->n_slots - 1)) {
+        if (++probes >= WTE__MAX_PROBES) {
+            b->crowded = true;
+            return true;
+        }
         if (b->hashes[b->table[s]] == hash && same_word(b, b->table[s], id))
             return false;
+    }
     b->table[s] = id;
     return true;
 }
 
-wte_status wte__hash_build(const char *words, const uint64_t *word_offsets, const uint32_t *hashes,
-                           uint32_t n, unsigned n_threads, uint32_t *table, float *norms,
-                           float *scales, uint32_t *n_duplicates, wte_error *err)
+static void hash_block(void *ctx, size_t block, unsigned worker)
+{
+    builder *b = ctx;
+    size_t begin = block * DEAL_ROWS, end = b->n - begin < DEAL_ROWS ? b->n : begin + DEAL_ROWS;
+
+    (void)worker;
+    for (size_t i = begin; i < end; i++)
+        b->hashes[i] = (uint32_t)wte__hash_seeded(
+            b->words + b->word_offsets[i], b->word_offsets[i + 1] - b->word_offsets[i], b->seed);
+}
+
+/* Build the table for one seed; returns the number of duplicates. */
+static uint32_t fill(builder *b, unsigned n_workers)
+{
+    uint32_t n_duplicates = 0;
+
+    b->crowded = false;
+    memset(b->counts, 0, b->n_blocks * b->n_partitions * sizeof *b->counts);
+    memset(b->n_duplicates, 0, b->n_partitions * sizeof *b->n_duplicates);
+    wte__parallel(b->n_blocks, n_workers, count_block, b);
+    assign_places(b);
+    wte__parallel(b->n_blocks, n_workers, deal_block, b);
+    wte__parallel(b->n_partitions, n_workers, fill_partition, b);
+    for (size_t p = 0; p < b->n_partitions && !b->crowded; p++) {
+        n_duplicates += b->n_duplicates[p];
+        for (uint32_t i = 0; i < b->n_aside[p] && !b->crowded; i++)
+            if (!insert(b, b->dealt[b->starts[p] + i])) {
+                n_duplicates++;
+                drop(b, b->dealt[b->starts[p] + i]);
+            }
+    }
+    return n_duplicates;
+}
+
+wte_status wte__hash_build(const char *words, const uint64_t *word_offsets, uint32_t *hashes,
+                           uint32_t n, unsigned n_threads, uint32_t *table, uint64_t *seed,
+                           float *norms, float *scales, uint32_t *n_duplicates, wte_error *err)
 {
     builder b = {.words = words, .word_offsets = word_offsets, .hashes = hashes, .n = n};
+    uint64_t state = 0;
     unsigned n_workers;
     wte_status status = WTE_E_NOMEM;
 
@@ -184,20 +238,17 @@ wte_status wte__hash_build(const char *words, const uint64_t *word_offsets, cons
         wte__fail(err, WTE_E_NOMEM, "no memory for a hash of %u words", n);
         goto done;
     }
-    wte__parallel(b.n_blocks, n_workers, count_block, &b);
-    assign_places(&b);
-    wte__parallel(b.n_blocks, n_workers, deal_block, &b);
-    wte__parallel(b.n_partitions, n_workers, fill_partition, &b);
-    *n_duplicates = 0;
-    for (size_t p = 0; p < b.n_partitions; p++) {
-        *n_duplicates += b.n_duplicates[p];
-        for (uint32_t i = 0; i < b.n_aside[p]; i++)
-            if (!insert(&b, b.dealt[b.starts[p] + i])) {
-                ++*n_duplicates;
-                drop(&b, b.dealt[b.starts[p] + i]);
-            }
+    *n_duplicates = fill(&b, n_workers);
+    for (int tries = 1; b.crowded && tries < MAX_SEEDS; tries++) {
+        b.seed = wte__random(&state);
+        wte__parallel(b.n_blocks, n_workers, hash_block, &b);
+        *n_duplicates = fill(&b, n_workers);
     }
-    status = WTE_OK;
+    status = b.crowded
+                 ? wte__fail(err, WTE_E_FORMAT,
+                             "the words were made to collide: no hash spreads all %u of them", n)
+                 : WTE_OK;
+    *seed = b.seed;
 done:
     wte__free(b.scratch);
     wte__free(b.dealt);
@@ -210,10 +261,10 @@ done:
 
 uint32_t wte__hash_find(const wte_space *space, const char *word, size_t len)
 {
-    size_t s = wte__hash(word, len) & space->hash_mask;
+    size_t s = wte__hash_seeded(word, len, space->hash_seed) & space->hash_mask;
 
     /* a table from a damaged file may be full, or hold anything */
-    for (size_t tries = 0; tries <= space->hash_mask; tries++) {
+    for (size_t tries = 0; tries <= space->hash_mask && tries < WTE__MAX_PROBES; tries++) {
         uint32_t id = space->hash[s];
         size_t n = 0;
         const char *candidate;

@@ -18,7 +18,7 @@
 #include "wte/nearest.h"
 #include <math.h>
 #include "space/geometry.h"
-#include "space/search.h"
+#include "space/once.h"
 
 enum { CANDIDATES_MIN = 4096, CANDIDATES_SHARE = 8 };
 
@@ -273,6 +273,35 @@ static void write_answer(const wte__topk *found, wte_metric metric, wte_neighbor
     *out_n = found->n;
 }
 
+static bool searched_before(const wte_space *space)
+{
+    return atomic_exchange(&((wte_space *)(uintptr_t)space)->searched, true);
+}
+
+/* One query in an unmeasured space, which is read once for it. */
+static wte_status answer_once(const wte_space *space, const float *query,
+                              const wte_search_options *options, wte_neighbor *out, size_t *out_n,
+                              wte_search_report *report, bool *answered, wte_error *err)
+{
+    const uint32_t n_rows = space->rows.n_rows;
+    const size_t k = options->k < n_rows ? options->k : n_rows;
+    wte__topk found;
+    wte__ranked *items = wte__calloc(k + 1, sizeof *items);
+    wte_status status;
+
+    if (!items)
+        return wte__fail(err, WTE_E_NOMEM, "no memory for %zu neighbours", k);
+    wte__topk_init(&found, items, k ? k : 1);
+    status = wte__nearest_once(space, query, options, &found, answered, err);
+    if (status == WTE_OK && *answered) {
+        write_answer(&found, options->metric, out, out_n);
+        if (report)
+            *report = (wte_search_report){.n_rows = n_rows, .full_scan = 1};
+    }
+    wte__free(items);
+    return status;
+}
+
 static wte_status check_options(const wte_search_options *options, wte_error *err)
 {
     if (options->k == 0)
@@ -290,11 +319,15 @@ wte_status wte_nearest(const wte_space *space, const float *queries, size_t n,
     group *g = NULL;
     size_t n_rows, together;
     wte_status status = check_options(options, err);
+    bool answered = false;
 
-    if (status != WTE_OK)
-        return status;
-    status = wte__range_init(&range, space, options, err);
-    if (status != WTE_OK)
+    if (status == WTE_OK && n == 1 && space->unmeasured && !searched_before(space))
+        status = answer_once(space, queries, options, out, out_n, report, &answered, err);
+    if (status == WTE_OK && !answered)
+        status = wte__space_measure(space, options->n_threads, err);
+    if (status == WTE_OK && !answered)
+        status = wte__range_init(&range, space, options, err);
+    if (status != WTE_OK || answered)
         return status;
     n_rows = range.end - range.first;
     together = n < WTE__GROUP ? n : WTE__GROUP;
@@ -359,6 +392,9 @@ wte_status wte_rank(const wte_space *space, const float *query, const uint32_t *
         status = wte__fail(err, WTE_E_NOMEM, "no memory for a query of %zu numbers", dim);
         goto done;
     }
+    status = wte__space_measure(space, options->n_threads, err);
+    if (status != WTE_OK)
+        goto done;
     status = wte__scorer_init(&scorer, space, options->metric, query, vector, &length, err);
     if (status != WTE_OK)
         goto done;

@@ -22,8 +22,6 @@
 #include "space/index.h"
 #include "space/read.h"
 
-enum { DEFAULT_INDEX_MIN = 16 << 20 };
-
 /** Everything that an open needs; freed at its end, whatever came of it. */
 typedef struct opening {
     const char *path;
@@ -35,18 +33,6 @@ typedef struct opening {
     wte_index_state state;
     char index_note[512], note[256], format[64], name[256];
 } opening;
-
-static uint64_t index_min(void)
-{
-    const char *s = getenv("WTE_INDEX_MIN");
-    char *end = NULL;
-    unsigned long long value;
-
-    if (!s || *s < '0' || *s > '9')
-        return DEFAULT_INDEX_MIN;
-    value = strtoull(s, &end, 10);
-    return *end ? DEFAULT_INDEX_MIN : value;
-}
 
 /* The file's name without folder and known endings. */
 static void name_of(const char *path, char *out, size_t size)
@@ -74,7 +60,7 @@ static wte_status want_index(opening *o, wte_error *err)
     wte_error why;
     wte_status status;
 
-    if (mode == WTE_CACHE_NEVER || (mode == WTE_CACHE_AUTO && o->file.size < index_min()))
+    if (mode == WTE_CACHE_NEVER || (mode == WTE_CACHE_AUTO && !wte__cache_is_worth(o->file.size)))
         return WTE_OK;
     status = wte__cache_folder(o->options->cache_dir, &o->folder, &why);
     if (status == WTE_E_IO) {

@@ -7,7 +7,12 @@
  *
  * Arrays that came from a file may hold anything. Word offsets, hash slots and ids are checked
  * where they are used, which costs nothing beside the cache miss of reading them, instead of all at
- * once when the file is opened, which would take longer than opening it. */
+ * once when the file is opened, which would take longer than opening it.
+ *
+ * A space over a model's matrix begins without the lengths of its rows and without the hash of its
+ * words. Both need a pass over everything, and a process that asks one question may not need them:
+ * a first search computes what it needs on its own (once.c). Every other function that does calls
+ * wte__space_measure() first. */
 #include "wte/space.h"
 #include <assert.h>
 #include <math.h>
@@ -114,39 +119,40 @@ static uint32_t count_zeros(const float *x, size_t n)
     return zeros;
 }
 
+/* Nothing of the space changes before all of it is there. */
 wte_status wte__space_finish(wte_space *space, unsigned n_threads, wte_error *err)
 {
     const uint32_t n = space->rows.n_rows;
     const size_t n_slots = wte__hash_slots(n);
     measuring m = {&space->rows, space->words, space->word_offsets, NULL, NULL};
-    uint32_t *table = NULL;
+    uint32_t *table = NULL, n_undirected = 0, n_duplicates = 0;
     wte_status status = WTE_OK;
 
-    if (!space->norms) {
+    if (!space->norms)
         m.norms = wte__calloc((size_t)n + 1, sizeof *m.norms);
-        if (!m.norms)
-            goto nomem;
-        wte__space_own(space, m.norms);
-        space->norms = m.norms;
-    }
     if (!space->hash) {
         table = wte__calloc(n_slots, sizeof *table);
-        if (!table)
-            goto nomem;
-        wte__space_own(space, table);
         m.hashes = wte__calloc((size_t)n + 1, sizeof *m.hashes);
-        if (!m.hashes)
-            goto nomem;
-        space->hash = table;
-        space->hash_mask = (uint32_t)(n_slots - 1);
+    }
+    if ((!space->norms && !m.norms) || (!space->hash && (!table || !m.hashes))) {
+        status = wte__fail(err, WTE_E_NOMEM, "no memory to index %u rows", n);
+        goto done;
     }
     measure(&m, n_threads);
     if (m.norms)
-        space->info.n_undirected = count_zeros(m.norms, n);
-    if (table)
+        n_undirected = count_zeros(m.norms, n);
+    if (table) {
         status = wte__hash_build(space->words, space->word_offsets, m.hashes, n, n_threads, table,
-                                 m.norms, NULL, &space->info.n_duplicates, err);
-    else if (m.norms)
+                                 &space->hash_seed, m.norms, NULL, &n_duplicates, err);
+        if (status != WTE_OK)
+            goto done;
+        wte__space_own(space, table);
+        space->hash = table;
+        space->hash_mask = (uint32_t)(n_slots - 1);
+        table = NULL;
+        if (!space->unmeasured) /* what a caller can see stays as it is */
+            space->info.n_duplicates = n_duplicates;
+    } else if (m.norms) {
         for (uint32_t i = 0; i < n; i++) {
             size_t len = 0;
             const char *word = wte_space_word(space, i, &len);
@@ -154,21 +160,46 @@ wte_status wte__space_finish(wte_space *space, unsigned n_threads, wte_error *er
             if (wte__hash_find(space, word, len) != i)
                 m.norms[i] = 0;
         }
+    }
+    if (m.norms) {
+        wte__space_own(space, m.norms);
+        space->norms = m.norms;
+        m.norms = NULL;
+        if (!space->unmeasured)
+            space->info.n_undirected = n_undirected;
+    }
+done:
+    wte__free(table);
+    wte__free(m.norms);
     wte__free(m.hashes);
     return status;
-nomem:
-    wte__free(m.hashes);
-    return wte__fail(err, WTE_E_NOMEM, "no memory to index %u rows", n);
 }
 
-wte_status wte_space_new(const char *name, const char *words, const uint64_t *word_offsets,
-                         const void *matrix, wte_dtype dtype, uint32_t n_rows, size_t dim,
-                         size_t stride, wte_space **out, wte_error *err)
+wte_status wte__space_measure(const wte_space *space, unsigned n_threads, wte_error *err)
+{
+    /* with the baseline the only things that may change in a space, and only under its lock */
+    wte_space *s = (wte_space *)(uintptr_t)space;
+    wte_status status = WTE_OK;
+
+    if (!s->unmeasured)
+        return WTE_OK;
+    pthread_mutex_lock(&s->lock);
+    if (s->unmeasured)
+        status = wte__space_finish(s, n_threads ? n_threads : s->n_threads, err);
+    if (status == WTE_OK)
+        s->unmeasured = false;
+    pthread_mutex_unlock(&s->lock);
+    return status;
+}
+
+wte_status wte__space_new_unmeasured(const char *name, const char *words,
+                                     const uint64_t *word_offsets, const void *matrix,
+                                     wte_dtype dtype, uint32_t n_rows, size_t dim, size_t stride,
+                                     unsigned n_threads, wte_space **out, wte_error *err)
 {
     const size_t size = dtype == WTE_F32 ? sizeof(float) : sizeof(uint16_t);
     wte_space *space = NULL;
     size_t row_bytes, bytes;
-    wte_status status;
 
     if (dtype != WTE_F32 && dtype != WTE_F16 && dtype != WTE_BF16)
         return wte__fail(err, WTE_E_SHAPE, "unknown type %d of a matrix", (int)dtype);
@@ -201,11 +232,8 @@ wte_status wte_space_new(const char *name, const char *words, const uint64_t *wo
     space->words = words;
     space->word_offsets = word_offsets;
     space->words_size = word_offsets[n_rows];
-    status = wte__space_finish(space, 0, err);
-    if (status != WTE_OK) {
-        wte_space_free(space);
-        return status;
-    }
+    space->n_threads = n_threads;
+    space->unmeasured = true;
     *out = space;
     return WTE_OK;
 nomem:
@@ -213,13 +241,37 @@ nomem:
     return wte__fail(err, WTE_E_NOMEM, "no memory for a space of %u rows", n_rows);
 }
 
+wte_status wte_space_new(const char *name, const char *words, const uint64_t *word_offsets,
+                         const void *matrix, wte_dtype dtype, uint32_t n_rows, size_t dim,
+                         size_t stride, unsigned n_threads, wte_space **out, wte_error *err)
+{
+    wte_space *space = NULL;
+    wte_status status = wte__space_new_unmeasured(name, words, word_offsets, matrix, dtype, n_rows,
+                                                  dim, stride, n_threads, &space, err);
+
+    if (status != WTE_OK)
+        return status;
+    space->unmeasured = false; /* nobody has it yet: it is measured here and now */
+    status = wte__space_finish(space, n_threads, err);
+    if (status != WTE_OK) {
+        wte_space_free(space);
+        return status;
+    }
+    *out = space;
+    return WTE_OK;
+}
+
 wte_status wte__space_derive(const wte_space *parent, float *matrix, size_t dim, const char *note,
-                             wte_space **out, wte_error *err)
+                             unsigned n_threads, wte_space **out, wte_error *err)
 {
     const uint32_t n = parent->rows.n_rows;
-    wte_space *space = wte__space_alloc();
+    wte_space *space = NULL;
     measuring m = {NULL, NULL, NULL, NULL, NULL};
+    wte_status status = wte__space_measure(parent, n_threads, err);
 
+    if (status != WTE_OK)
+        return status;
+    space = wte__space_alloc();
     if (!space)
         goto nomem;
     m.norms = wte__calloc((size_t)n + 1, sizeof *m.norms);
@@ -240,11 +292,12 @@ wte_status wte__space_derive(const wte_space *parent, float *matrix, size_t dim,
     space->words_size = parent->words_size;
     space->hash = parent->hash;
     space->hash_mask = parent->hash_mask;
+    space->hash_seed = parent->hash_seed;
     m.rows = &space->rows;
-    measure(&m, 0);
+    measure(&m, n_threads);
     space->info.n_undirected = count_zeros(m.norms, n);
     /* A duplicate stays one; a zero row may have got a direction. */
-    for (uint32_t i = 0; i < n && parent->info.n_duplicates > 0; i++)
+    for (uint32_t i = 0; i < n; i++)
         if (parent->norms[i] == 0) {
             size_t len = 0;
             const char *word = wte_space_word(parent, i, &len);
@@ -286,9 +339,13 @@ const char *wte_space_word(const wte_space *space, uint32_t id, size_t *len)
 wte_status wte_space_find(const wte_space *space, const char *word, size_t len, uint32_t *id,
                           wte_error *err)
 {
-    uint32_t found = wte__hash_find(space, word, len);
+    wte_status status = wte__space_measure(space, 0, err);
     char shown[128], suggestions[256];
+    uint32_t found;
 
+    if (status != WTE_OK)
+        return status;
+    found = wte__hash_find(space, word, len);
     if (found != UINT32_MAX) {
         *id = found;
         return WTE_OK;
@@ -313,5 +370,7 @@ wte_status wte_space_vector(const wte_space *space, uint32_t id, float *out, wte
 
 float wte_space_norm(const wte_space *space, uint32_t id)
 {
-    return id < space->rows.n_rows ? space->norms[id] : 0.0f;
+    if (id >= space->rows.n_rows || wte__space_measure(space, 0, NULL) != WTE_OK)
+        return 0.0f;
+    return space->norms[id];
 }

@@ -42,16 +42,34 @@ struct wte_space {
     uint64_t words_size;          /* bytes readable at words */
     const uint32_t *hash;         /* [hash_mask + 1] slots: row id, or UINT32_MAX when free */
     uint32_t hash_mask;
+    uint64_t hash_seed;
     const float *norms; /* [n_rows] Euclidean lengths, 0 for rows that are never found */
-    float *baseline; /* [n_baseline] ascending cosines of random pairs, NULL until needed */
+    float *baseline;    /* [n_baseline] ascending cosines of random pairs, NULL until needed */
     size_t n_baseline;
-    pthread_mutex_t lock;         /* guards the lazy baseline */
+    _Atomic bool unmeasured; /* hash and norms are still to be computed: wte__space_measure() */
+    _Atomic bool searched;   /* as it was; the next search has it measured */
+    unsigned n_threads;      /* for measuring; 0: one per processor */
+    pthread_mutex_t lock;    /* guards the lazy baseline and measuring */
     struct wte__backing *backing; /* what was mapped or allocated, freed with the space */
 };
 
-/** The slot at which a search for a word starts is wte__hash(word) & hash_mask; probing is linear.
- * A word absent from the table ends at a free slot. Build: rows in ascending order, first one wins.
- */
+/** Make a space over borrowed arrays as wte_space_new() does, checked likewise, but leave it
+ * unmeasured: its rows are read when something first needs them all. Until then the counts of its
+ * info are 0, and they stay so. */
+wte_status wte__space_new_unmeasured(const char *name, const char *words,
+                                     const uint64_t *word_offsets, const void *matrix,
+                                     wte_dtype dtype, uint32_t n_rows, size_t dim, size_t stride,
+                                     unsigned n_threads, wte_space **out, wte_error *err);
+/** Compute hash, norms and duplicates where that has not been done; whoever uses them calls this
+ * first. Threads may call it at the same time.
+ *   n_threads  0: as the space was told
+ * Errors: E_NOMEM; the next call tries again. */
+wte_status wte__space_measure(const wte_space *space, unsigned n_threads, wte_error *err);
+
+/** The slot at which a search for a word starts is wte__hash_seeded(word, hash_seed) & hash_mask;
+ * probing is linear, over at most WTE__MAX_PROBES slots. A word absent from the table ends at a
+ * free slot. Build: rows in ascending order, first one wins. */
+enum { WTE__MAX_PROBES = 4096 };
 
 /** Read row i widened to float32 into out [dim]. */
 void wte__row_to_f32(const wte__rows *r, size_t i, float *out);
@@ -70,5 +88,5 @@ size_t wte__baseline_sample(const wte_space *space, float *out);
  * failure it stays the caller's), sharing the words, hash and duplicates of `parent`, which must
  * outlive it. */
 wte_status wte__space_derive(const wte_space *parent, float *matrix, size_t dim, const char *note,
-                             wte_space **out, wte_error *err);
+                             unsigned n_threads, wte_space **out, wte_error *err);
 #endif

@@ -165,7 +165,8 @@ void wte_space_suggest(const wte_space *space, const char *word, size_t len, siz
     search q = {.space = space, .word = folded, .len = len};
 
     *out_n = 0;
-    if (len > sizeof folded || len == 0 || pthread_mutex_init(&q.lock, NULL) != 0)
+    if (len > sizeof folded || len == 0 || wte__space_measure(space, 0, NULL) != WTE_OK ||
+        pthread_mutex_init(&q.lock, NULL) != 0)
         return;
     for (size_t i = 0; i < len; i++)
         folded[i] = fold((unsigned char)word[i]);

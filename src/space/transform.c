@@ -309,7 +309,7 @@ wte_status wte_space_transform(const wte_space *space, const wte_transform *tran
         return status;
     }
     describe(transforms, n, note, sizeof note);
-    status = wte__space_derive(space, w.matrix, w.dim, note, out, err);
+    status = wte__space_derive(space, w.matrix, w.dim, note, options->n_threads, out, err);
     if (status != WTE_OK)
         wte__free(w.matrix);
     return status;

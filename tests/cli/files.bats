@@ -92,7 +92,7 @@ npy_header() {
     json ".folder == \"$WTE_CACHE\""
     wte cache clear
     answered
-    [[ "$output" == "deleted 1 index, "* ]]
+    [[ "$output" == "deleted 1 file, "* ]]
     wte cache --json
     json '.entries == [] and .bytes == 0'
 }

@@ -166,3 +166,67 @@ setup_file() {
     [ "$(jq -r '.analogies[] | select(.error and (.words | index("")) == null and .leading_space == false) | .words | @tsv' \
         "$SHARED/golden/nearest.json" | "$WTE" analogy -m gpt2 --json - 2>/dev/null | wc -l)" -eq 0 ]
 }
+
+@test "eval looks for words with --prefix-space, and --pool knows those of several tokens" {
+    printf 'theory\tof\t1\nthe\ttheory\t2\nof\tthe\t3\ntheories\tof\t4\n' > pairs.tsv
+    wte eval pairs -m "$GPT2" --json pairs.tsv
+    refused 1 "1 pairs have both words in gpt2, at least 2 expected (3 unknown)"
+    wte eval pairs -m "$GPT2" --json --prefix-space pairs.tsv
+    answered
+    json '.pairs == 4 and .oov == 0' # " theories" is one token
+    printf 'theory\tof\t1\nthe\ttheory\t2\nof\tthe\t3\nof ories\tof\t4\n' > pooled.tsv
+    wte eval pairs -m "$GPT2" --json --prefix-space pooled.tsv
+    json '.pairs == 3 and .oov == 1'
+    wte eval pairs -m "$GPT2" --json --prefix-space --pool mean pooled.tsv
+    answered
+    json '.pairs == 4 and .oov == 0'
+    printf ': s\ntheory of the theories\ntheory of the zebras\n' > questions.txt
+    wte eval analogies -m "$GPT2" --json --prefix-space questions.txt
+    answered
+    json '.correct + .incorrect == 1 and .skipped == 1'
+    wte eval analogies -m "$GPT2" --json --prefix-space --pool last questions.txt
+    answered
+    json '.correct + .incorrect == 2 and .skipped == 0'
+    wte eval pairs -m "$TINY" --prefix-space --ids pairs.tsv
+    refused 2 "unknown option '--ids'"
+}
+
+@test "pooled pairs have the cosine that similarity shows" {
+    printf 'theories\tking\t1\nthe\ttheory\t2\n' > pairs.tsv
+    for pool in first mean last; do
+        a=$("$WTE" similarity -m "$GPT2" --json --pool $pool theories king | jq .similarity)
+        b=$("$WTE" similarity -m "$GPT2" --json --pool $pool the theory | jq .similarity)
+        wte eval pairs -m "$GPT2" --json --pool $pool pairs.tsv
+        answered
+        # two pairs lie on a line: it rises where the second cosine is the larger one
+        near "$(jq .pearson <<<"$output")" "$(jq -n "if $b > $a then 1 else -1 end")" 1e-9
+    done
+}
+
+@test "info notes what contradicts without harm" {
+    mkdir m
+    cp "$GPT2"/* m
+    jq '. + {torch_dtype: "float16"}' "$GPT2/config.json" > m/config.json
+    wte info -m m
+    answered
+    [[ "$output" == *"note        config.json says float16, transformer.wte.weight is F32"* ]]
+    wte info -m m --json
+    json '.note == "config.json says float16, transformer.wte.weight is F32"'
+    cp "$WTE_ROOT/tests/golden/checkpoints/training.bin" m.bin
+    wte info -m m.bin --tsv
+    answered
+    [[ "$output" == *"note"$'\t'"left out: 'epoch' (a number)"* ]]
+}
+
+@test "a first search finds what a measured one does" {
+    for metric in cosine euclidean cityblock; do
+        wte nearest -m "$GPT2" --metric $metric --json the
+        answered
+        first="$output"
+        # of two queries the second measures
+        printf 'the\nthe\n' > queries
+        run --separate-stderr "$WTE" nearest -m "$GPT2" --metric $metric --json - < queries
+        [ "${lines[0]}" = "$first" ]
+        [ "${lines[1]}" = "$first" ]
+    done
+}

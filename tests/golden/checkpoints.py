@@ -165,6 +165,22 @@ def state_dict():
     return d
 
 
+def training(d):
+    """What a training script saves: the state dict among other things."""
+    moments = Tensor(Storage("0"), 0, (2,), (1,))
+    return {"epoch": 3, "model": d, "loss": 0.5, "name": "run 7", "best": None, "done": False,
+            "optimizer": {"state": {0: {"step": 10, "exp_avg": moments}},
+                          "param_groups": [{"lr": 1e-4, "betas": (0.9, 0.999), "params": [0]}]}}
+
+
+def mixed():
+    """A state dict with values that are no tensors."""
+    d = state_dict()
+    d["step"] = 1000
+    d["extra"] = OrderedDict([("lr", 0.5)])
+    return d
+
+
 # ---- files ---------------------------------------------------------------------------------
 
 def write(name, data):
@@ -285,6 +301,9 @@ def main():
                                      extra=[("archive/byteorder", b"little")]),
         "deflated.bin": archive(dump(state_dict()), packed, zipfile.ZIP_DEFLATED),
         "legacy.bin": legacy(dump(state_dict(), 2, True), list(STORAGES)),
+        "training.bin": archive(dump(training(state_dict())), packed),
+        "training_legacy.bin": legacy(dump(training(state_dict()), 2, True), list(STORAGES)),
+        "mixed.bin": archive(dump(mixed()), packed),
         "all.safetensors": safetensors([(t["name"], t["dtype"], t["shape"], t["values"])
                                         for t in EXPECTED], {"format": "pt"}),
     }
@@ -326,7 +345,7 @@ def main():
         "calls_storage": b"\x80\x02ctorch\nFloatStorage\nK\x05\x85R.",
         "newobj": b"\x80\x02ccollections\nOrderedDict\n)\x81.",
         "builds_a_tuple": b"\x80\x02)}b.",
-        "float": b"\x80\x02G?\xf0\0\0\0\0\0\0.",
+        "pop": b"\x80\x02NN0.",
         "no_opcode": b"\x80\x02\xff.",
         "leftover": b"\x80\x02}}.",
         "underflow": b"\x80\x02R.",
@@ -365,6 +384,10 @@ def main():
         "storage_huge": tensor(numel="\x8a\x08" + "\xff" * 7 + "\x7f"),
         "name_not_utf8": tensor(name="X\1\0\0\0\xff"),
         "not_a_dict": b"\x80\x02].",
+        "float": b"\x80\x02G?\xf0\0\0\0\0\0\0.",
+        "two_dicts": b"\x80\2}(X\1\0\0\0a" + tensor()[2:-1] + b"X\1\0\0\0b" + tensor()[2:-1] +
+                     b"u.",
+        "key_not_a_string": b"\x80\2}K\1K\2s.",
         "value_not_a_tensor": b"\x80\x02}X\x05\0\0\0epochK\x03s.",
     })
     for name, data in evil.items():

@@ -23,7 +23,7 @@ static inline void test_space_make(test_space *t, uint32_t n, size_t dim)
 {
     wte_error err = {0};
 
-    if (wte_space_new("test", t->words, t->offsets, t->matrix, WTE_F32, n, dim, dim, &t->space,
+    if (wte_space_new("test", t->words, t->offsets, t->matrix, WTE_F32, n, dim, dim, 0, &t->space,
                       &err) != WTE_OK)
         fail_msg("%s", err.message);
 }

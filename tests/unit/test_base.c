@@ -94,6 +94,30 @@ static void a_mapped_file_is_found_by_address(void **state)
     assert_null(wte__map_path_of(gone));
 }
 
+static void a_mapped_file_is_opened_again_unless_it_is_another(void **state)
+{
+    const char *path = write_file("again", "hello", 5);
+    uint64_t offset = 0;
+    char text[3] = "";
+    wte__map map;
+    int fd;
+    (void)state;
+
+    assert_int_equal(wte__map_open(&map, path, NULL), WTE_OK);
+    fd = wte__map_reopen(map.data + 2, &offset);
+    assert_true(fd >= 0);
+    assert_int_equal(offset, 2);
+    assert_int_equal(pread(fd, text, 2, (off_t)offset), 2);
+    assert_string_equal(text, "ll");
+    close(fd);
+    assert_int_equal(wte__map_reopen(text, &offset), -1);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(wte__map_reopen(map.data, &offset), -1);
+    write_file("again", "jolly", 5);
+    assert_int_equal(wte__map_reopen(map.data, &offset), -1);
+    wte__map_close(&map);
+}
+
 static void what_cannot_be_mapped_says_why(void **state)
 {
     wte__map map;
@@ -248,6 +272,17 @@ static void the_hash_never_changes(void **state)
         assert_int_equal(wte__hash(known[i].text, strlen(known[i].text)), known[i].hash);
 }
 
+static void each_seed_is_another_hash(void **state)
+{
+    (void)state;
+
+    assert_true(wte__hash_seeded("word", 4, 0) == wte__hash("word", 4));
+    assert_true(wte__hash_seeded("word", 4, 1) != wte__hash("word", 4));
+    assert_true(wte__hash_seeded("word", 4, 1) != wte__hash_seeded("word", 4, 2));
+    assert_true(wte__hash_secret() == wte__hash_secret());
+    assert_true(wte__hash_secret() != 0);
+}
+
 static void the_hash_spreads_short_words(void **state)
 {
     static unsigned char taken[1u << 16];
@@ -305,6 +340,7 @@ int main(void)
         cmocka_unit_test(products_that_overflow_are_no_memory),
         cmocka_unit_test(the_nth_allocation_fails_once),
         cmocka_unit_test(a_mapped_file_is_found_by_address),
+        cmocka_unit_test(a_mapped_file_is_opened_again_unless_it_is_another),
         cmocka_unit_test(what_cannot_be_mapped_says_why),
         cmocka_unit_test(an_outfile_appears_whole_or_not_at_all),
         cmocka_unit_test(a_full_disk_is_an_error_and_leaves_nothing),
@@ -312,6 +348,7 @@ int main(void)
         cmocka_unit_test(every_block_is_run_once),
         cmocka_unit_test(progress_cancels),
         cmocka_unit_test(the_hash_never_changes),
+        cmocka_unit_test(each_seed_is_another_hash),
         cmocka_unit_test(the_hash_spreads_short_words),
         cmocka_unit_test(utf8_is_decoded_and_checked),
     };

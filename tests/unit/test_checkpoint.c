@@ -141,16 +141,23 @@ static void assert_is(const wte_tensor *t, const json_t *want)
 
 static void every_format_gives_the_same_tensors(void **state)
 {
+    static const char training[] = "left out: 'epoch' (a number), 'loss' (a number), 'name' (a "
+                                   "string), 'best' (None) and 2 more";
     static const struct {
         const char *path, *format;
         uint64_t parameters;
-    } files[] = {{"golden/checkpoints/all.safetensors", "safetensors", 127},
-                 {"golden/checkpoints/sharded", "safetensors, 3 shards", 127},
-                 {"golden/checkpoints/zip.bin", "PyTorch zip", 56},
-                 {"golden/checkpoints/zip_protocol4.bin", "PyTorch zip", 56},
-                 {"golden/checkpoints/zip64.bin", "PyTorch zip", 56},
-                 {"golden/checkpoints/deflated.bin", "PyTorch zip", 56},
-                 {"golden/checkpoints/legacy.bin", "PyTorch legacy", 56}};
+        const char *note;
+    } files[] = {{"golden/checkpoints/all.safetensors", "safetensors", 127, ""},
+                 {"golden/checkpoints/sharded", "safetensors, 3 shards", 127, ""},
+                 {"golden/checkpoints/zip.bin", "PyTorch zip", 56, ""},
+                 {"golden/checkpoints/zip_protocol4.bin", "PyTorch zip", 56, ""},
+                 {"golden/checkpoints/zip64.bin", "PyTorch zip", 56, ""},
+                 {"golden/checkpoints/deflated.bin", "PyTorch zip", 56, ""},
+                 {"golden/checkpoints/legacy.bin", "PyTorch legacy", 56, ""},
+                 {"golden/checkpoints/training.bin", "PyTorch zip", 56, training},
+                 {"golden/checkpoints/training_legacy.bin", "PyTorch legacy", 56, training},
+                 {"golden/checkpoints/mixed.bin", "PyTorch zip", 56,
+                  "left out: 'step' (a number), 'extra' (a dict)"}};
     json_t *expected = read_json(test_file("golden/checkpoints/expected.json"));
     const json_t *tensors = json_object_get(expected, "tensors");
     (void)state;
@@ -160,6 +167,7 @@ static void every_format_gives_the_same_tensors(void **state)
         const wte_checkpoint_info *info = wte_checkpoint_get_info(c);
 
         assert_string_equal(info->format, files[f].format);
+        assert_string_equal(info->note, files[f].note);
         assert_int_equal(info->n_tensors, json_array_size(tensors));
         assert_int_equal(info->parameters, files[f].parameters);
         assert_null(wte_checkpoint_tensor(c, info->n_tensors));
@@ -329,7 +337,7 @@ static void a_pickle_that_calls_anything_is_refused_by_name(void **state)
                  {"calls_eval", "calls '__builtin__.eval'"},
                  {"calls_storage", "calls 'torch.FloatStorage'"},
                  {"newobj", "uses the opcode NEWOBJ"},
-                 {"float", "uses the opcode BINFLOAT"},
+                 {"pop", "uses the opcode POP"},
                  {"no_opcode", "0xFF is no opcode"},
                  {"builds_a_tuple", "sets the state of a tuple"},
                  {"leftover", "something left over"},
@@ -402,7 +410,10 @@ static void a_view_must_lie_in_its_storage(void **state)
                  {"name_not_utf8", "no valid UTF-8"},
                  {"not_a_dict", "holds a list, expected a state dict"},
                  {"contains_itself", "holds a list, expected a state dict"},
-                 {"value_not_a_tensor", "'epoch' is a number"}};
+                 {"float", "holds a number, expected a state dict"},
+                 {"two_dicts", "both 'a' and 'b' hold tensors, expected one state dict"},
+                 {"key_not_a_string", "a number is a key of its dict"},
+                 {"value_not_a_tensor", "holds no tensor: 'epoch' is a number"}};
     static const float numbers[4] = {1, 2, 3, 4};
     (void)state;
 

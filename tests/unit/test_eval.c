@@ -46,7 +46,7 @@ static void the_first_of_equal_words_stands_for_all(void **state)
     uint32_t row = 0;
     (void)state;
 
-    assert_int_equal(wte_space_new("x", words, offsets, rows, WTE_F32, 4, 1, 1, &space, NULL),
+    assert_int_equal(wte_space_new("x", words, offsets, rows, WTE_F32, 4, 1, 1, 0, &space, NULL),
                      WTE_OK);
     assert_int_equal(wte__folded_init(&f, space, 4, false, NULL), WTE_OK);
     assert_int_equal(f.first[0], 0);

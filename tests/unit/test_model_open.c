@@ -624,6 +624,129 @@ static void nearest_tokens_are_those_of_the_reference(void **state)
     wte_model_free(m);
 }
 
+/* A safetensors file whose only tensor is wte.weight [2, 2]. */
+static void write_matrix(const char *path, const char *dtype, const void *data, size_t bytes)
+{
+    char file[512];
+    int n = snprintf(file + 8, 256,
+                     "{\"wte.weight\":{\"dtype\":\"%s\",\"shape\":[2,2],\"data_offsets\":[0,%zu]}}",
+                     dtype, bytes);
+    uint64_t header = (uint64_t)n;
+
+    memcpy(file, &header, sizeof header);
+    memcpy(file + 8 + n, data, bytes);
+    write_file(path, file, 8 + (size_t)n + bytes);
+}
+
+static void matrices_of_other_types_are_widened(void **state)
+{
+    static const double f64[] = {1.5, -2, 0.1, 1e-50};
+    static const int64_t i64[] = {1, -2, 16777217, INT64_MIN};
+    static const int32_t i32[] = {1, -2, 16777217, INT32_MIN};
+    static const int16_t i16[] = {1, -2, 3, INT16_MIN};
+    static const int8_t i8[] = {1, -2, 3, INT8_MIN};
+    static const uint8_t u8[] = {1, 2, 3, 255}, yes[] = {1, 0, 0, 1};
+    static const struct {
+        const char *dtype;
+        const void *data;
+        size_t bytes;
+        float want[4];
+    } cases[] = {{"F64", f64, sizeof f64, {1.5f, -2, 0.1f, 0}},
+                 {"I64", i64, sizeof i64, {1, -2, 16777216, -0x1p63f}},
+                 {"I32", i32, sizeof i32, {1, -2, 16777216, -0x1p31f}},
+                 {"I16", i16, sizeof i16, {1, -2, 3, -32768}},
+                 {"I8", i8, sizeof i8, {1, -2, 3, -128}},
+                 {"U8", u8, sizeof u8, {1, 2, 3, 255}}};
+    const wte_space *none = NULL;
+    wte_error err = {0};
+    wte_model *m;
+    char path[600];
+    (void)state;
+
+    snprintf(path, sizeof path, "%s/wide.safetensors", test_folder());
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const wte_space *space;
+        float row[4];
+
+        write_matrix("wide.safetensors", cases[i].dtype, cases[i].data, cases[i].bytes);
+        m = open_test(path);
+        space = space_of(m, WTE_EMBEDDINGS_INPUT);
+        for (uint32_t r = 0; r < 2; r++)
+            assert_int_equal(wte_space_vector(space, r, row + 2 * r, NULL), WTE_OK);
+        assert_memory_equal(row, cases[i].want, sizeof row);
+        wte_model_free(m);
+    }
+    write_matrix("wide.safetensors", "BOOL", yes, sizeof yes);
+    m = open_test(path);
+    assert_int_equal(wte_model_space(m, WTE_EMBEDDINGS_INPUT, &none, &err), WTE_E_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "wte.weight is BOOL, expected F32"));
+    wte_model_free(m);
+}
+
+/* A GGUF of one tensor of blocks: 32 codes i - 16 with scale 0.5, and 31 - 2 i with -2. */
+static void a_matrix_of_blocks_is_widened(void **state)
+{
+    static const char head[] = "GGUF\3\0\0\0\1\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0"
+                               "\x14\0\0\0\0\0\0\0general.architecture\x08\0\0\0"
+                               "\4\0\0\0\0\0\0\0gpt2"
+                               "\x11\0\0\0\0\0\0\0token_embd.weight\2\0\0\0"
+                               "\x20\0\0\0\0\0\0\0\2\0\0\0\0\0\0\0\x08\0\0\0"
+                               "\0\0\0\0\0\0\0\0";
+    const size_t begin = (sizeof head - 1 + 31) / 32 * 32;
+    unsigned char file[512] = {0};
+    const wte_space *space;
+    wte_model *m;
+    char path[600];
+    float row[32];
+    (void)state;
+
+    memcpy(file, head, sizeof head - 1);
+    memcpy(file + begin, "\x00\x38", 2); /* 0.5 */
+    memcpy(file + begin + 34, "\x00\xC0", 2);
+    for (int i = 0; i < 32; i++) {
+        file[begin + 2 + (size_t)i] = (unsigned char)(i - 16);
+        file[begin + 36 + (size_t)i] = (unsigned char)(31 - 2 * i);
+    }
+    write_file("blocks.gguf", file, begin + 96);
+    snprintf(path, sizeof path, "%s/blocks.gguf", test_folder());
+    m = open_test(path);
+    space = space_of(m, WTE_EMBEDDINGS_INPUT);
+    for (uint32_t r = 0; r < 2; r++) {
+        assert_int_equal(wte_space_vector(space, r, row, NULL), WTE_OK);
+        for (int i = 0; i < 32; i++) {
+            float want = r ? -2.0f * (float)(31 - 2 * i) : 0.5f * (float)(i - 16);
+
+            assert_true(row[i] == want);
+        }
+    }
+    wte_model_free(m);
+}
+
+static void what_contradicts_without_harm_is_noted(void **state)
+{
+    static const struct {
+        const char *config, *note;
+    } cases[] = {{"{\"torch_dtype\":\"float16\"}",
+                  "config.json says float16, transformer.wte.weight is F32"},
+                 {"{\"torch_dtype\":\"float32\"}", ""},
+                 {"{\"n_inner\":null}", ""},
+                 {"{\"n_inner\":12,\"dtype\":\"bfloat16\"}",
+                  "config.json says n_inner 12, transformer.h.0.mlp.c_fc.weight has 16 columns; "
+                  "config.json says bfloat16, transformer.wte.weight is F32"}};
+    const char *folder = new_folder("noted");
+    (void)state;
+
+    link_in(folder, test_file("golden/models/gpt2/model.safetensors"));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        wte_model *m;
+
+        write_file("noted/config.json", cases[i].config, strlen(cases[i].config));
+        m = open_test(folder);
+        assert_string_equal(wte_model_get_info(m)->note, cases[i].note);
+        wte_model_free(m);
+    }
+}
+
 static void every_allocation_may_fail(void **state)
 {
     static const char *const models[] = {"golden/models/gpt2", "golden/models/bert",
@@ -673,6 +796,9 @@ int main(void)
         cmocka_unit_test(every_storage_variant_has_the_same_rows),
         cmocka_unit_test(analogies_are_those_of_the_reference),
         cmocka_unit_test(nearest_tokens_are_those_of_the_reference),
+        cmocka_unit_test(matrices_of_other_types_are_widened),
+        cmocka_unit_test(a_matrix_of_blocks_is_widened),
+        cmocka_unit_test(what_contradicts_without_harm_is_noted),
         cmocka_unit_test(every_allocation_may_fail),
     };
 

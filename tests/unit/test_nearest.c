@@ -336,7 +336,7 @@ static void half_precision_rows_give_the_same_by_codes_and_scan(void **state)
         t = test_space_of(matrix, N, DIM);
         test_space_add_codes(&t);
         assert_int_equal(wte_space_new("half", t.words, t.offsets, half, (wte_dtype)type, N, DIM,
-                                       DIM, &space, NULL),
+                                       DIM, 0, &space, NULL),
                          WTE_OK);
         for (int metric = WTE_COSINE; metric <= WTE_CITYBLOCK; metric++) {
             wte_neighbor a[10], b[10];

@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <zlib.h>
 #include "space/backing.h"
-#include "wte/space.h"
+#include "wte/transform.h"
 
 /* Six words: the fourth has no direction, the fifth is the first again. */
 static const char words[] = "KingkingQueencaf\xc3\xa9King\xff\xfe";
@@ -21,8 +21,8 @@ static wte_space *make(void)
 {
     wte_space *space = NULL;
 
-    assert_int_equal(wte_space_new("small", words, offsets, matrix, WTE_F32, 6, 3, 3, &space, NULL),
-                     WTE_OK);
+    assert_int_equal(
+        wte_space_new("small", words, offsets, matrix, WTE_F32, 6, 3, 3, 0, &space, NULL), WTE_OK);
     return space;
 }
 
@@ -84,16 +84,17 @@ static void shapes_that_cannot_be_are_refused(void **state)
     wte_space *space = NULL;
     (void)state;
 
-    assert_int_equal(wte_space_new("x", words, offsets, matrix, WTE_F32, 6, 0, 3, &space, NULL),
+    assert_int_equal(wte_space_new("x", words, offsets, matrix, WTE_F32, 6, 0, 3, 0, &space, NULL),
                      WTE_E_SHAPE);
-    assert_int_equal(wte_space_new("x", words, offsets, matrix, WTE_F32, 6, 3, 2, &space, NULL),
-                     WTE_E_SHAPE);
-    assert_int_equal(wte_space_new("x", words, backwards, matrix, WTE_F32, 2, 3, 3, &space, NULL),
-                     WTE_E_SHAPE);
-    assert_int_equal(wte_space_new("x", words, late, matrix, WTE_F32, 2, 3, 3, &space, NULL),
+    assert_int_equal(wte_space_new("x", words, offsets, matrix, WTE_F32, 6, 3, 2, 0, &space, NULL),
                      WTE_E_SHAPE);
     assert_int_equal(
-        wte_space_new("x", words, offsets, matrix, WTE_F32, 6, 3, SIZE_MAX / 4, &space, NULL),
+        wte_space_new("x", words, backwards, matrix, WTE_F32, 2, 3, 3, 0, &space, NULL),
+        WTE_E_SHAPE);
+    assert_int_equal(wte_space_new("x", words, late, matrix, WTE_F32, 2, 3, 3, 0, &space, NULL),
+                     WTE_E_SHAPE);
+    assert_int_equal(
+        wte_space_new("x", words, offsets, matrix, WTE_F32, 6, 3, SIZE_MAX / 4, 0, &space, NULL),
         WTE_E_SHAPE);
     assert_null(space);
 }
@@ -160,7 +161,7 @@ static void suggestions_are_all_within_two_edits_nearest_first(void **state)
         ends[i + 1] = ends[i] + len;
         rows[i] = 1;
     }
-    assert_int_equal(wte_space_new("abc", letters, ends, rows, WTE_F32, N, 1, 1, &space, NULL),
+    assert_int_equal(wte_space_new("abc", letters, ends, rows, WTE_F32, N, 1, 1, 0, &space, NULL),
                      WTE_OK);
     for (int query = 0; query < 60; query++) {
         char word[16];
@@ -209,7 +210,7 @@ static void every_word_of_many_is_found_and_duplicates_are_counted(void **state)
         ends[i + 1] = ends[i] + (uint64_t)sprintf(many + ends[i], "w%zu", i % DISTINCT);
         rows[i] = 2;
     }
-    assert_int_equal(wte_space_new("many", many, ends, rows, WTE_F32, N, 1, 1, &space, NULL),
+    assert_int_equal(wte_space_new("many", many, ends, rows, WTE_F32, N, 1, 1, 0, &space, NULL),
                      WTE_OK);
     assert_int_equal(wte_space_get_info(space)->n_duplicates, N - DISTINCT);
     for (uint32_t i = 0; i < N; i++) {
@@ -234,21 +235,25 @@ static void the_hash_does_not_depend_on_the_number_of_threads(void **state)
     uint64_t *ends = calloc(N + 1, sizeof *ends);
     uint32_t *hashes = malloc(N * sizeof *hashes), *tables[2], duplicates[2];
     size_t n_slots = wte__hash_slots(N);
+    uint64_t seed = 1;
     (void)state;
 
     assert_true(many && ends && hashes);
     for (size_t i = 0; i < N; i++) {
         ends[i + 1] = ends[i] + (uint64_t)sprintf(many + ends[i], "w%zu", i % 149000);
-        /* few distinct hashes: many rows probe past the end of their partition */
-        hashes[i] = (uint32_t)wte__hash(many + ends[i], ends[i + 1] - ends[i]) | 0x7F00;
+        /* many rows start at the end of their partition and probe past it */
+        hashes[i] = (uint32_t)wte__hash(many + ends[i], ends[i + 1] - ends[i]);
+        if (hashes[i] % 32 == 0)
+            hashes[i] |= 0x7FC0;
     }
     for (unsigned t = 0; t < 2; t++) {
         tables[t] = malloc(n_slots * sizeof *tables[t]);
         assert_non_null(tables[t]);
-        assert_int_equal(wte__hash_build(many, ends, hashes, N, t ? 3 : 1, tables[t], NULL, NULL,
-                                         &duplicates[t], NULL),
+        assert_int_equal(wte__hash_build(many, ends, hashes, N, t ? 3 : 1, tables[t], &seed, NULL,
+                                         NULL, &duplicates[t], NULL),
                          WTE_OK);
         assert_int_equal(duplicates[t], 1000);
+        assert_int_equal(seed, 0);
     }
     assert_memory_equal(tables[0], tables[1], n_slots * sizeof *tables[0]);
     free(tables[0]);
@@ -280,6 +285,88 @@ static void gzip_file(const char *from, const char *to)
         assert_int_equal(gzwrite(gz, buffer, (unsigned)n), n);
     fclose(f);
     assert_int_equal(gzclose(gz), Z_OK);
+}
+
+/* Words of 16 bytes that all have the hash of seed 0: the second half undoes what the first did. */
+static void colliding_word(uint64_t i, char out[16])
+{
+    __extension__ typedef unsigned __int128 u128;
+    const uint64_t k0 = 0x243F6A8885A308D3u, k1 = 0x13198A2E03707345u;
+    uint64_t first = i, h;
+    u128 product = (u128)(16 ^ k0) * k1;
+
+    h = (uint64_t)product ^ (uint64_t)(product >> 64);
+    product = (u128)(h ^ first) * k0;
+    h = (uint64_t)product ^ (uint64_t)(product >> 64);
+    memcpy(out, &first, 8);
+    memcpy(out + 8, &h, 8);
+}
+
+static void words_made_to_collide_get_another_seed(void **state)
+{
+    enum { N = 200000 };
+    char *many = malloc(16 * (size_t)N);
+    uint64_t *ends = calloc(N + 1, sizeof *ends);
+    float *rows = malloc(N * sizeof *rows);
+    wte_space *space = NULL, *derived = NULL, *again = NULL;
+    wte_transform unit = {WTE_UNIT, 0};
+    const char *path = path_in_folder("colliding.safetensors");
+    char stranger[16];
+    (void)state;
+
+    assert_true(many && ends && rows);
+    for (size_t i = 0; i < N; i++) {
+        colliding_word(i, many + 16 * i);
+        ends[i + 1] = 16 * (i + 1);
+        rows[i] = (float)i + 1;
+    }
+    assert_int_equal(wte__hash(many, 16), wte__hash(many + 16 * 777, 16));
+    assert_int_equal(
+        wte_space_new("colliding", many, ends, rows, WTE_F32, N, 1, 1, 0, &space, NULL), WTE_OK);
+    assert_true(space->hash_seed != 0);
+    assert_int_equal(wte_space_get_info(space)->n_duplicates, 0);
+    /* the seed goes with the table: into a space made from this one, and into a file and back */
+    assert_int_equal(wte_space_transform(space, &unit, 1, NULL, &derived, NULL), WTE_OK);
+    assert_int_equal(wte_space_save(space, path, WTE_LAYOUT, NULL, NULL), WTE_OK);
+    assert_int_equal(wte_space_open(path, NULL, &again, NULL), WTE_OK);
+    assert_true(again->hash_seed == space->hash_seed);
+    colliding_word(N, stranger);
+    for (size_t i = 0; i < 3; i++) {
+        const wte_space *s = i == 0 ? space : i == 1 ? derived : again;
+        uint32_t id = 0;
+
+        for (size_t row = 0; row < N; row += 999) {
+            assert_int_equal(wte_space_find(s, many + 16 * row, 16, &id, NULL), WTE_OK);
+            assert_int_equal(id, row);
+        }
+        assert_int_equal(wte_space_find(s, stranger, 16, &id, NULL), WTE_E_NOTFOUND);
+    }
+    wte_space_free(again);
+    wte_space_free(derived);
+    wte_space_free(space);
+    free(rows);
+    free(ends);
+    free(many);
+}
+
+static void a_gzip_that_grows_without_end_is_stopped(void **state)
+{
+    static char zeros[1 << 20];
+    const char *path = path_in_folder("bomb.bin.gz");
+    gzFile gz = gzopen(path, "wb9");
+    wte_open_options options = {WTE_CACHE_NEVER, NULL, 1, NULL, NULL};
+    wte_space *space = NULL;
+    wte_error err = {WTE_OK, 0, ""};
+    (void)state;
+
+    assert_non_null(gz);
+    assert_true(gzputs(gz, "1000000 300\n") > 0);
+    for (int i = 0; i < 120; i++)
+        assert_int_equal(gzwrite(gz, zeros, sizeof zeros), sizeof zeros);
+    assert_int_equal(gzclose(gz), Z_OK);
+    assert_int_equal(wte_space_open(path, &options, &space, &err), WTE_E_FORMAT);
+    assert_non_null(strstr(err.message, "unpack to more than"));
+    assert_non_null(strstr(err.message, "expected no more than 64 times as many"));
 }
 
 static void compare_spaces(const wte_space *a, const wte_space *b)
@@ -333,7 +420,7 @@ static wte_space *make_wide(uint32_t n, size_t dim, wte_dtype dtype)
         }
     }
     assert_int_equal(wte_space_new("wide", many, ends, dtype == WTE_F32 ? (void *)rows : narrow,
-                                   dtype, n, dim, dim, &space, NULL),
+                                   dtype, n, dim, dim, 0, &space, NULL),
                      WTE_OK);
     return space;
 }
@@ -445,7 +532,7 @@ static void words_that_word2vec_cannot_hold_are_named(void **state)
     (void)state;
 
     snprintf(path, sizeof path, "%s", path_in_folder("spaced.bin"));
-    assert_int_equal(wte_space_new("s", spaced, ends, rows, WTE_F32, 3, 1, 1, &space, NULL),
+    assert_int_equal(wte_space_new("s", spaced, ends, rows, WTE_F32, 3, 1, 1, 0, &space, NULL),
                      WTE_OK);
     assert_int_equal(wte_space_save(space, path, WTE_WORD2VEC_BIN, NULL, &err), WTE_E_FORMAT);
     assert_non_null(strstr(err.message, "'New York' of row 1 contains a space"));
@@ -466,7 +553,7 @@ static void an_empty_space_can_be_saved_and_read(void **state)
     uint32_t id;
     (void)state;
 
-    assert_int_equal(wte_space_new("none", "", ends, matrix, WTE_F32, 0, 3, 3, &space, NULL),
+    assert_int_equal(wte_space_new("none", "", ends, matrix, WTE_F32, 0, 3, 3, 0, &space, NULL),
                      WTE_OK);
     for (int format = WTE_WORD2VEC_BIN; format <= WTE_LAYOUT; format++) {
         const char *path = path_in_folder("none");
@@ -587,7 +674,7 @@ static void every_allocation_may_fail(void **state)
     for (nth = 0; space == NULL; nth++) {
         wte__fail_alloc(nth);
         wte_status status =
-            wte_space_new("small", words, offsets, matrix, WTE_F32, 6, 3, 3, &space, NULL);
+            wte_space_new("small", words, offsets, matrix, WTE_F32, 6, 3, 3, 0, &space, NULL);
         wte__fail_alloc(-1);
         assert_int_equal(status, space ? WTE_OK : WTE_E_NOMEM);
     }
@@ -672,6 +759,8 @@ int main(void)
         cmocka_unit_test(suggestions_are_all_within_two_edits_nearest_first),
         cmocka_unit_test(every_word_of_many_is_found_and_duplicates_are_counted),
         cmocka_unit_test(the_hash_does_not_depend_on_the_number_of_threads),
+        cmocka_unit_test(words_made_to_collide_get_another_seed),
+        cmocka_unit_test(a_gzip_that_grows_without_end_is_stopped),
         cmocka_unit_test(what_is_saved_is_what_is_read),
         cmocka_unit_test(the_layout_keeps_the_type_of_the_numbers),
         cmocka_unit_test(codes_are_as_near_as_their_residuals_say),
