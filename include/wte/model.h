@@ -6,6 +6,7 @@
 #ifndef WTE_MODEL_H
 #define WTE_MODEL_H
 #include "wte/checkpoint.h"
+#include "wte/network.h"
 #include "wte/space.h"
 #include "wte/tokenizer.h"
 WTE_BEGIN_DECLS
@@ -32,11 +33,13 @@ typedef struct wte_model_info {
     size_t n_embd, n_layer, n_head, n_ctx; /**< 0 where unknown */
     uint64_t parameters; /**< as torch counts them: shared tensors once, buffers not at all */
     uint64_t bytes;      /**< of the weight files */
+    const char *note;    /**< what a person should know ("config.json says float16, wte.weight is
+                            F32"),    else "" */
 } wte_model_info;
 
 /** Open a model. Cheap: files are mapped; a space is made when it is first asked for.
  *   name     as wte_model_find()
- *   options  for spaces; NULL for the defaults
+ *   options  for spaces and networks; NULL for the defaults
  *   out      free with wte_model_free()
  * Errors: E_NOTFOUND, E_IO, E_FORMAT, E_SHAPE (the config contradicts the tensors), E_NOMEM. */
 WTE_API wte_status wte_model_open(const char *name, const wte_open_options *options,
@@ -56,6 +59,15 @@ typedef enum wte_embeddings { WTE_EMBEDDINGS_INPUT, WTE_EMBEDDINGS_OUTPUT } wte_
  * first call. Errors: E_NOTFOUND (no weights), E_SHAPE, E_NOMEM. */
 WTE_API wte_status wte_model_space(wte_model *model, wte_embeddings which, const wte_space **out,
                                    wte_error *err);
+
+/** Give the network of a model in a precision. Belongs to the model; made at the first call for
+ * each precision. Weights of BF16 and INT8 are converted then, which takes a second for GPT-2, and
+ * kept in the cache folder as the open options say: AUTO keeps those of models of at least
+ * WTE_INDEX_MIN bytes. The options' progress function is called for it, so it has to live as long
+ * as the model. Errors: E_UNSUPPORTED (word vectors), E_NOTFOUND (no weights), and those of
+ * wte_network_new(). */
+WTE_API wte_status wte_model_network(wte_model *model, wte_precision precision,
+                                     const wte_network **out, wte_error *err);
 
 typedef enum wte_pool { WTE_POOL_NONE, WTE_POOL_FIRST, WTE_POOL_MEAN, WTE_POOL_LAST } wte_pool;
 

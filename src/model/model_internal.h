@@ -24,8 +24,15 @@ struct wte_model {
     wte_space *vectors;         /* of word vectors */
     wte__token_space spaces[2]; /* by wte_embeddings; made when first asked for */
     wte_encoder *encoder;       /* for words; made when first asked for */
-    pthread_mutex_t lock;       /* guards the two above */
+    wte_network *networks[3];   /* by wte_precision; made when first asked for */
+    pthread_mutex_t lock;       /* guards the three above */
     bool has_lock;
+    char note[1024];    /* what info.note points to */
+    unsigned n_threads; /* for measuring the spaces and converting weights; 0: one per processor */
+    wte_cache_mode cache; /* for converted weights; these four are of the open options */
+    char *cache_dir;      /* or NULL */
+    wte_progress_fn progress;
+    void *progress_data;
 };
 
 /** A folder that holds a model's config, tokenizer or weights by their customary names. */
@@ -40,6 +47,8 @@ size_t wte__config_size(const wte_model *model, const char *key, size_t fallback
 const char *wte__config_text(const wte_model *model, const char *key, const char *fallback);
 /** True where the output matrix is the input matrix. */
 bool wte__is_tied(const wte_model *model);
+/** Write into m->note what a person should know of a model with weights. */
+void wte__model_note(wte_model *m, const char *embd_name);
 /** The output matrix of a model that is not tied, or NULL. */
 const wte_tensor *wte__output_tensor(const wte_model *model);
 #endif

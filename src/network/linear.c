@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: MIT */
+/* linear.c - x * W + b, shared by all workers of a team
+ *
+ * Three ways. Which one is taken depends on the number of rows and the type of the weights only:
+ *
+ *   few    up to WTE__FEW_ROWS rows: bound by memory. W is read once, in order, as it lies in the
+ *          file; the workers take runs of columns that are long enough for memory to stream.
+ *   many   more rows: bound by arithmetic. x is packed once into strips of WTE__GEMM_MR rows; then
+ * the workers take blocks of columns. Of its block a worker packs a piece of W at a time, widened,
+ * into panels of WTE__GEMM_NR columns:
+ *
+ *            packed x  [strips][n_in][MR]     shared
+ *            panels    [COLUMNS / NR][piece of n_in][NR]     of the worker
+ *            tile      [rows of a group][COLUMNS]            of the worker, the sums
+ *
+ *          A piece of a strip stays in the first-level cache while it meets all panels, which stay
+ * in the second, as does the tile. Rows come in groups so that this holds for any number. int8   x
+ * is quantised by rows. The sums are exact, so nothing depends on any order.
+ *
+ * In all of them an element's sum starts from 0 and goes over n_in in a fixed order (few and many
+ * over [in, out], and many over [out, in]: one chain of fused multiply-adds in ascending order; few
+ * over [out, in]: the order of a dot product); then come the bias, the activation and the residual.
+ * Blocks begin at multiples of 16 columns, so that an activation's vectors hold the same columns
+ * however the work is cut. */
+#include "network/network_internal.h"
+#include <assert.h>
+#include <math.h>
+
+enum {
+    CACHE_LINE = 64,
+    AHEAD = 16,                            /* rows of W that are asked for before they are packed */
+    PIECE = 256,                           /* of n_in at a time */
+    COLUMNS = 96,                          /* of a block */
+    GROUP = 44,                            /* strips of a group at most: 264 rows */
+    TILE = GROUP * WTE__GEMM_MR * COLUMNS, /* floats */
+    FEW_COLUMNS = TILE / WTE__FEW_ROWS,    /* that few rows may take at a time */
+    FEW_BYTES = 2048,                      /* of a row of W that are worth reading alone */
+    FEW_BLOCKS = 8,                        /* that few rows are cut into where they can be */
+    FEW_OUTPUTS = 64,                      /* rows of an [out, in] matrix at a time */
+    I8_OUTPUTS = 64,
+    I8_ROWS = 64
+};
+
+struct wte__product_own {
+    _Alignas(64) float panels[PIECE * COLUMNS];
+    _Alignas(64) float tile[TILE];
+    _Alignas(64) float widened[WTE__GEMM_NR * PIECE];
+    _Alignas(64) int32_t sums[I8_ROWS * I8_OUTPUTS];
+};
+
+static size_t round_up(size_t n, size_t step)
+{
+    return (n + step - 1) / step * step;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+wte_status wte__scratch_new(wte__scratch *s, size_t max_rows, size_t widest, unsigned n_workers,
+                            wte_error *err)
+{
+    const size_t n_codes = max_rows + (size_t)n_workers * WTE__FEW_ROWS;
+
+    *s = (wte__scratch){.max_rows = max_rows};
+    if (max_rows > PTRDIFF_MAX / 8 || widest > PTRDIFF_MAX / 8) /* no sum below overflows */
+        goto nomem;
+    s->packed_x = wte__alloc_aligned(round_up(max_rows, WTE__GEMM_MR), widest * sizeof(float));
+    s->codes = wte__alloc_aligned(n_codes, round_up(widest, WTE__QUERY_PAD));
+    s->scales = wte__calloc(n_codes, sizeof *s->scales);
+    s->own = wte__calloc(n_workers, sizeof(struct wte__product_own *));
+    if (!s->packed_x || !s->codes || !s->scales || !s->own)
+        goto nomem;
+    for (unsigned i = 0; i < n_workers; i++)
+        if (!(s->own[i] = wte__alloc_aligned(1, sizeof *s->own[i])))
+            goto nomem;
+    return WTE_OK;
+nomem:
+    wte__scratch_free(s, n_workers);
+    return wte__fail(err, WTE_E_NOMEM, "no memory to multiply %zu rows of %zu", max_rows, widest);
+}
+
+void wte__scratch_free(wte__scratch *s, unsigned n_workers)
+{
+    for (unsigned i = 0; s->own && i < n_workers; i++)
+        wte__free(s->own[i]);
+    wte__free(s->own);
+    wte__free(s->scales);
+    wte__free(s->codes);
+    wte__free(s->packed_x);
+    *s = (wte__scratch){0};
+}
+
+/* Where element [row, column] of a stored matrix lies; at any alignment. */
+static const void *element(const wte__linear *l, size_t row, size_t column)
+{
+    size_t size = l->type == WTE__WEIGHT_F32 ? 4 : l->type == WTE__WEIGHT_INT8 ? 1 : 2;
+
+    return (const unsigned char *)l->weight + (row * l->stride + column) * size;
+}
+
+/* What follows the sums: n columns of one row, from `column` on. */
+static void finish(const wte__product *p, size_t row, size_t column, size_t n, float *sums)
+{
+    const wte__kernels *k = wte__kernel();
+    float *y = p->y + row * p->ldy + column;
+
+    if (p->linear->bias)
+        for (size_t j = 0; j < n; j++)
+            sums[j] += p->linear->bias[column + j];
+    switch (p->activation) {
+    case WTE__ACTIVATION_NONE:
+        break;
+    case WTE__ACTIVATION_GELU_TANH:
+        k->gelu_tanh(sums, n);
+        break;
+    case WTE__ACTIVATION_GELU_ERF:
+        k->gelu_erf(sums, n);
+        break;
+    case WTE__ACTIVATION_RELU:
+        for (size_t j = 0; j < n; j++)
+            sums[j] = sums[j] < 0 ? 0 : sums[j]; /* NaN stays */
+        break;
+    case WTE__ACTIVATION_TANH:
+        k->tanh_f32(sums, n);
+        break;
+    }
+    if (p->residual) {
+        const float *residual = p->residual + row * p->ldy + column;
+
+        for (size_t j = 0; j < n; j++)
+            y[j] = sums[j] + residual[j];
+    } else {
+        memcpy(y, sums, n * sizeof *y);
+    }
+}
+
+/* ---- few rows ---------------------------------------------------------------------------- */
+
+/* Sums of n columns from `column` on: [n_rows, ld]. */
+static void few_sums(const wte__product *p, size_t column, size_t n, float *sums, size_t ld)
+{
+    const wte__kernels *k = wte__kernel();
+    const wte__linear *l = p->linear;
+    const void *w = l->orientation == WTE__IN_OUT ? element(l, 0, column) : element(l, column, 0);
+
+    if (l->orientation == WTE__IN_OUT)
+        memset(sums, 0, p->n_rows * ld * sizeof *sums);
+    if (l->orientation == WTE__IN_OUT && l->type == WTE__WEIGHT_F32)
+        k->few_in_out_f32(w, l->stride, l->n_in, n, p->x, p->ldx, p->n_rows, sums, ld);
+    else if (l->orientation == WTE__IN_OUT && l->type == WTE__WEIGHT_F16)
+        k->few_in_out_f16(w, l->stride, l->n_in, n, p->x, p->ldx, p->n_rows, sums, ld);
+    else if (l->orientation == WTE__IN_OUT)
+        k->few_in_out_bf16(w, l->stride, l->n_in, n, p->x, p->ldx, p->n_rows, sums, ld);
+    else if (l->type == WTE__WEIGHT_F32)
+        k->few_out_in_f32(w, l->stride, n, l->n_in, p->x, p->ldx, p->n_rows, sums, ld);
+    else if (l->type == WTE__WEIGHT_F16)
+        k->few_out_in_f16(w, l->stride, n, l->n_in, p->x, p->ldx, p->n_rows, sums, ld);
+    else
+        k->few_out_in_bf16(w, l->stride, n, l->n_in, p->x, p->ldx, p->n_rows, sums, ld);
+}
+
+/* Columns that a worker takes at a time. */
+static size_t few_columns(const wte__linear *l, unsigned n_workers)
+{
+    const size_t size = l->type == WTE__WEIGHT_F32 ? sizeof(float) : sizeof(uint16_t);
+    size_t n;
+
+    if (l->orientation == WTE__OUT_IN) {
+        n = FEW_OUTPUTS;
+    } else {
+        n = l->n_out / FEW_BLOCKS;
+        if (n < FEW_BYTES / size)
+            n = FEW_BYTES / size;
+    }
+    if (n > (l->n_out + n_workers - 1) / n_workers)
+        n = (l->n_out + n_workers - 1) / n_workers;
+    return smaller(round_up(n, WTE__GEMM_NR), FEW_COLUMNS);
+}
+
+static void few(const wte__product *p, const wte__scratch *s, wte__team *team, unsigned worker)
+{
+    const size_t n_out = p->linear->n_out, width = few_columns(p->linear, wte__team_size(team));
+    float *sums = s->own[worker]->tile;
+
+    for (size_t at; (at = wte__team_claim(team) * width) < n_out;) {
+        size_t n = smaller(n_out - at, width);
+
+        few_sums(p, at, n, sums, width);
+        for (size_t r = 0; r < p->n_rows; r++)
+            finish(p, r, at, n, sums + r * width);
+    }
+}
+
+/* ---- many rows --------------------------------------------------------------------------- */
+
+/* Interleave rows of x into a strip [n_in, MR]; rows that are missing are 0. */
+static void pack_strip(const wte__product *p, size_t strip, float *out)
+{
+    const size_t n_in = p->linear->n_in, first = strip * WTE__GEMM_MR;
+    const size_t n = smaller(p->n_rows - first, WTE__GEMM_MR);
+    const float *x = p->x + first * p->ldx;
+
+    for (size_t r = 0; r < WTE__GEMM_MR; r++)
+        for (size_t i = 0; i < n_in; i++)
+            out[i * WTE__GEMM_MR + r] = r < n ? x[r * p->ldx + i] : 0;
+}
+
+static void widen(const wte__linear *l, const void *w, size_t n, float *out)
+{
+    const wte__kernels *k = wte__kernel();
+
+    if (l->type == WTE__WEIGHT_F32)
+        memcpy(out, w, n * sizeof *out);
+    else if (l->type == WTE__WEIGHT_F16)
+        k->f16_to_f32(w, out, n);
+    else
+        k->bf16_to_f32(w, out, n);
+}
+
+/* Ask for a run of a row of W [in, out]: each lies in another page, where the processor does not
+ * look ahead by itself. */
+static void prefetch_row(const wte__linear *l, size_t row, size_t column, size_t n)
+{
+    const unsigned char *from, *end;
+
+    if (row >= l->n_in)
+        return;
+    from = element(l, row, column);
+    end = element(l, row, column + n);
+    for (; from < end; from += CACHE_LINE)
+        __builtin_prefetch(from);
+}
+
+/* Pack rows i..i+n_i of W [in, out], n columns from `column` on, into panels [n_i, NR]. */
+static void pack_in_out(const wte__linear *l, size_t i, size_t n_i, size_t column, size_t n,
+                        float *panels)
+{
+    float row[COLUMNS + WTE__GEMM_NR] = {0};
+
+    for (size_t r = 0; r < n_i; r++) {
+        prefetch_row(l, i + r + AHEAD, column, n);
+        widen(l, element(l, i + r, column), n, row);
+        for (size_t j = 0; j < n; j += WTE__GEMM_NR)
+            memcpy(panels + j * n_i + r * WTE__GEMM_NR, row + j, WTE__GEMM_NR * sizeof *row);
+    }
+}
+
+/* The same of W [out, in]. */
+static void pack_out_in(const wte__linear *l, size_t i, size_t n_i, size_t column, size_t n,
+                        float *widened, float *panels)
+{
+    for (size_t j = 0; j < n; j += WTE__GEMM_NR, panels += WTE__GEMM_NR * n_i) {
+        const size_t n_j = smaller(n - j, WTE__GEMM_NR);
+
+        for (size_t c = 0; c < n_j; c++)
+            widen(l, element(l, column + j + c, i), n_i, widened + c * PIECE);
+        memset(widened + n_j * PIECE, 0, (WTE__GEMM_NR - n_j) * PIECE * sizeof *widened);
+        for (size_t r = 0; r < n_i; r++)
+            for (size_t c = 0; c < WTE__GEMM_NR; c++)
+                panels[r * WTE__GEMM_NR + c] = widened[c * PIECE + r];
+    }
+}
+
+/* Multiply the strips of a group with a piece of W that is packed. */
+static void multiply(const wte__product *p, const float *x, size_t n_strips, size_t n_i, size_t n,
+                     bool first, struct wte__product_own *own)
+{
+    const wte__kernels *k = wte__kernel();
+
+    for (size_t strip = 0; strip < n_strips; strip++) {
+        const float *a = x + strip * WTE__GEMM_MR * p->linear->n_in;
+        float *tile = own->tile + strip * WTE__GEMM_MR * COLUMNS;
+
+        for (size_t j = 0; j < n; j += WTE__GEMM_NR)
+            (first ? k->gemm_tile : k->gemm_tile_add)(a, own->panels + j * n_i, n_i, tile + j,
+                                                      COLUMNS);
+    }
+}
+
+/* A block of columns for a group of strips. */
+static void block(const wte__product *p, const wte__scratch *s, size_t strip, size_t n_strips,
+                  size_t column, size_t n, struct wte__product_own *own)
+{
+    const wte__linear *l = p->linear;
+    const size_t n_pieces = (l->n_in + PIECE - 1) / PIECE;
+    const size_t piece = n_pieces ? (l->n_in + n_pieces - 1) / n_pieces : 0;
+    const size_t first = strip * WTE__GEMM_MR;
+    const size_t n_rows = smaller(p->n_rows - first, n_strips * WTE__GEMM_MR);
+
+    if (l->n_in == 0)
+        memset(own->tile, 0, sizeof own->tile);
+    for (size_t i = 0; i < l->n_in; i += piece) {
+        size_t n_i = smaller(l->n_in - i, piece);
+
+        if (l->orientation == WTE__IN_OUT)
+            pack_in_out(l, i, n_i, column, n, own->panels);
+        else
+            pack_out_in(l, i, n_i, column, n, own->widened, own->panels);
+        multiply(p, s->packed_x + first * l->n_in + i * WTE__GEMM_MR, n_strips, n_i, n, i == 0,
+                 own);
+    }
+    for (size_t r = 0; r < n_rows; r++)
+        finish(p, first + r, column, n, own->tile + r * COLUMNS);
+}
+
+static void many(const wte__product *p, const wte__scratch *s, wte__team *team, unsigned worker)
+{
+    const size_t n_out = p->linear->n_out;
+    const size_t n_strips = (p->n_rows + WTE__GEMM_MR - 1) / WTE__GEMM_MR;
+    const size_t n_groups = (n_strips + GROUP - 1) / GROUP;
+    const size_t group = (n_strips + n_groups - 1) / n_groups;
+    const size_t n_blocks = (n_out + COLUMNS - 1) / COLUMNS;
+
+    for (size_t strip; (strip = wte__team_claim(team)) < n_strips;)
+        pack_strip(p, strip, s->packed_x + strip * WTE__GEMM_MR * p->linear->n_in);
+    wte__team_barrier(team);
+    for (size_t at; (at = wte__team_claim(team)) < n_blocks * n_groups;) {
+        size_t column = at / n_groups * COLUMNS, strip = at % n_groups * group;
+
+        block(p, s, strip, smaller(n_strips - strip, group), column,
+              smaller(n_out - column, COLUMNS), s->own[worker]);
+    }
+}
+
+/* ---- 8 bits ------------------------------------------------------------------------------ */
+
+/* Quantise a row. What is not finite makes the whole row NaN; a row whose largest number is too
+ * small for 127 / it to be finite counts as zeros. */
+static float quantize(const float *x, size_t n, int8_t *codes)
+{
+    const wte__kernels *k = wte__kernel();
+    const float largest = k->maxabs_f32(x, n), inverse = 127 / largest;
+
+    memset(codes + n, 0, round_up(n, WTE__QUERY_PAD) - n);
+    if (isfinite(largest) && isfinite(inverse)) {
+        k->quantize_i8(x, n, inverse, codes);
+        return largest / 127;
+    }
+    memset(codes, 0, n);
+    return isfinite(largest) ? 0 : NAN;
+}
+
+/* A block of outputs of all rows. */
+static void block_i8(const wte__product *p, const int8_t *codes, const float *scales, size_t at,
+                     size_t n, struct wte__product_own *own)
+{
+    const wte__kernels *k = wte__kernel();
+    const wte__linear *l = p->linear;
+    const size_t width = round_up(l->n_in, WTE__QUERY_PAD);
+    const int8_t *w = element(l, at, 0);
+
+    for (size_t row = 0; row < p->n_rows; row += I8_ROWS) {
+        const size_t n_rows = smaller(p->n_rows - row, I8_ROWS);
+        const int8_t *x = codes + row * width;
+
+        if (n_rows == 1)
+            k->dot_i8_rows(w, l->stride, n, x, l->n_in, own->sums);
+        else
+            k->many_i8(w, l->stride, n, x, width, n_rows, l->n_in, own->sums, I8_OUTPUTS);
+        for (size_t r = 0; r < n_rows; r++) {
+            for (size_t j = 0; j < n; j++)
+                own->tile[j] =
+                    (float)own->sums[r * I8_OUTPUTS + j] * scales[row + r] * l->scales[at + j];
+            finish(p, row + r, at, n, own->tile);
+        }
+    }
+}
+
+static void int8(const wte__product *p, const wte__scratch *s, wte__team *team, unsigned worker)
+{
+    const wte__linear *l = p->linear;
+    const size_t width = round_up(l->n_in, WTE__QUERY_PAD);
+    const bool alone = p->n_rows <= WTE__FEW_ROWS; /* quantising costs less than a barrier */
+    const size_t at = alone ? s->max_rows + (size_t)worker * WTE__FEW_ROWS : 0;
+    int8_t *codes = s->codes + at * width;
+    float *scales = s->scales + at;
+
+    for (size_t r = 0; (r = alone ? r : wte__team_claim(team)) < p->n_rows; r++)
+        scales[r] = quantize(p->x + r * p->ldx, l->n_in, codes + r * width);
+    if (!alone)
+        wte__team_barrier(team);
+    for (size_t j; (j = wte__team_claim(team) * I8_OUTPUTS) < l->n_out;)
+        block_i8(p, codes, scales, j, smaller(l->n_out - j, I8_OUTPUTS), s->own[worker]);
+}
+
+void wte__product_run(const wte__product *p, const wte__scratch *s, wte__team *team,
+                      unsigned worker)
+{
+    assert(p->n_rows <= s->max_rows);
+    if (p->linear->type == WTE__WEIGHT_INT8)
+        int8(p, s, team, worker);
+    else if (p->n_rows <= WTE__FEW_ROWS)
+        few(p, s, team, worker);
+    else
+        many(p, s, team, worker);
+    wte__team_barrier(team);
+}
