@@ -467,24 +467,8 @@ typedef struct parallel {
     unsigned flags;
     part *parts;
     wte_encoder **encoders; /* [threads], made by their workers */
-    size_t room;            /* ids that each has room for at first */
     uint32_t *ids;          /* all */
 } parallel;
-
-/* Make the encoder of a worker, with room for the ids of its share of the text where a token has two
- * bytes or more: in large pages from the start, as an array that grows takes small ones first. */
-static wte_status new_worker(parallel *p, unsigned worker)
-{
-    wte_encoder *e = NULL;
-    wte_status status = wte_encoder_new(p->t, &e, NULL);
-
-    if (status != WTE_OK)
-        return status;
-    p->encoders[worker] = e;
-    e->ids = p->room ? wte__alloc_aligned(p->room, sizeof *e->ids) : NULL;
-    e->capacity = e->ids ? p->room : 0;
-    return !p->room || e->ids ? WTE_OK : WTE_E_NOMEM;
-}
 
 static void encode_part(void *ctx, size_t block, unsigned worker)
 {
@@ -492,7 +476,7 @@ static void encode_part(void *ctx, size_t block, unsigned worker)
     part *q = &p->parts[block];
 
     q->worker = worker;
-    q->status = p->encoders[worker] ? WTE_OK : new_worker(p, worker);
+    q->status = p->encoders[worker] ? WTE_OK : wte_encoder_new(p->t, &p->encoders[worker], NULL);
     if (q->status != WTE_OK)
         return;
     q->first_id = p->encoders[worker]->n;
@@ -542,7 +526,6 @@ wte_status wte_encode_parallel(const wte_tokenizer *t, const char *text, size_t 
     n_threads = wte__threads(n_threads, len / MIN_PART + 1);
     if (n_threads > 1 && can_cut(t, flags))
         n_parts = (size_t)n_threads * CUTS_PER_THREAD;
-    p.room = n_parts > 1 ? len / n_threads / 2 : 0;
     p.parts = wte__calloc(n_parts, sizeof *p.parts);
     p.encoders = wte__calloc(n_threads, sizeof(wte_encoder *));
     if (!p.parts || !p.encoders) {
