@@ -6,8 +6,7 @@
 #include <jansson.h>
 #include <math.h>
 #include "base/base.h"
-#include "kernel/kernel.h"
-#include "space/embedding_internal.h"
+#include "base/random_internal.h"
 #include "wte/embedding.h"
 
 static uint32_t bits(float x)
@@ -336,20 +335,78 @@ static void impossible_draws_are_refused(void **state)
 
 static void every_allocation_may_fail(void **state)
 {
-    static const float p[3] = {0.2f, 0.3f, 0.5f};
-    uint32_t out[2] = {9, 9};
+    float p[100];
+    uint32_t out[70] = {9, 9};
     (void)state;
 
+    for (size_t i = 0; i < 100; i++)
+        p[i] = 1.0f + (float)i;
     for (int replacement = 0; replacement < 2; replacement++) {
         wte_generator g;
 
         wte_generator_seed(&g, 1);
         wte__fail_alloc(0);
-        assert_int_equal(wte_generator_multinomial(&g, p, 3, 2, replacement, out, NULL),
+        assert_int_equal(wte_generator_multinomial(&g, p, 100, 70, replacement, out, NULL),
                          WTE_E_NOMEM);
         assert_int_equal(out[0], 9);
     }
     wte__fail_alloc(-1);
+}
+
+/* The quotients one by one, as the recipe says, without any short cut. */
+static void draw_by_the_recipe(wte_generator *g, const float *p, size_t n, size_t k, uint32_t *out)
+{
+    float *quotients = malloc(n * sizeof *quotients);
+
+    assert_non_null(quotients);
+    for (size_t i = 0; i < n; i++)
+        quotients[i] = p[i] / (float)-log1p(-uniform_f64(g));
+    for (size_t s = 0; s < k; s++) {
+        size_t best = 0;
+
+        for (size_t i = 1; i < n; i++)
+            if (quotients[i] > quotients[best])
+                best = i;
+        out[s] = (uint32_t)best;
+        quotients[best] = -1;
+    }
+    free(quotients);
+}
+
+static void the_short_cut_draws_what_the_recipe_draws(void **state)
+{
+    enum { N = 3001 };
+    static float p[N];
+    static const size_t samples[] = {1, 2, 8, 64, 65, 700};
+    uint64_t seed = 5;
+    (void)state;
+
+    for (int round = 0; round < 400 / (TEST_FEWER ? 10 : 1); round++) {
+        size_t n = 1 + wte__random(&seed) % N, k = samples[round % 6], n_possible = 0;
+        uint32_t got[700], want[700];
+        wte_generator a, b;
+
+        for (size_t i = 0; i < n; i++) { /* flat, steep, or mostly 0 */
+            double u = (double)(wte__random(&seed) >> 11) * 0x1p-53;
+
+            p[i] = round % 3 == 0   ? 1.0f / (float)n
+                   : round % 3 == 1 ? (float)exp(-40 * u)
+                                    : (float)(u < 0.03 ? u : 0);
+            n_possible += p[i] > 0;
+        }
+        if (k > n_possible)
+            k = n_possible;
+        if (k == 0)
+            continue;
+        wte_generator_seed(&a, (uint64_t)round);
+        if (round & 1) /* pairs of words that cross the end of the generator's block */
+            (void)wte_generator_u32(&a);
+        b = a;
+        assert_int_equal(wte_generator_multinomial(&a, p, n, k, 0, got, NULL), WTE_OK);
+        draw_by_the_recipe(&b, p, n, k, want);
+        assert_memory_equal(got, want, k * sizeof *got);
+        assert_int_equal(wte_generator_u32(&a), wte_generator_u32(&b));
+    }
 }
 
 static void a_copy_of_a_generator_draws_the_same(void **state)
@@ -396,8 +453,8 @@ static void vectorised_normals_have_the_bits_of_plain_c(void **state)
             a[16 * (7 * i + j) + 8] = edges[j];
         }
     memcpy(b + 1, a, N * sizeof *a); /* at another alignment, too */
-    wte__normal_blocks(a, N / 16, 0.5f, 0.02f, 0);
-    wte__normal_blocks(b + 1, N / 16, 0.5f, 0.02f, wte__cpu_flags());
+    wte__normal_blocks(a, N / 16, 0.5f, 0.02f, false);
+    wte__normal_blocks(b + 1, N / 16, 0.5f, 0.02f, wte__random_has_vectors());
     assert_memory_equal(a, b + 1, N * sizeof *a);
     for (size_t i = 0; i < N; i++)
         assert_true(isfinite(a[i]));
@@ -415,6 +472,7 @@ int main(void)
         cmocka_unit_test(multinomial_draws_what_torch_draws),
         cmocka_unit_test(impossible_draws_are_refused),
         cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(the_short_cut_draws_what_the_recipe_draws),
         cmocka_unit_test(a_copy_of_a_generator_draws_the_same),
         cmocka_unit_test(mt19937_starts_as_published),
         cmocka_unit_test(vectorised_normals_have_the_bits_of_plain_c),
