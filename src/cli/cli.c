@@ -510,7 +510,7 @@ wte_status rows_of(const uint32_t *ids, size_t n, struct rows *rows, wte_error *
     rows->ids = b.ids;
     if (status == WTE_OK)
         status = wte_space_new(cli.info->name, b.names, b.offsets, b.matrix, WTE_F32, (uint32_t)n,
-                               dim, dim, &rows->own, err);
+                               dim, dim, (unsigned)cli.threads, &rows->own, err);
     rows->space = rows->own;
     if (status != WTE_OK)
         rows_free(rows);
@@ -523,6 +523,47 @@ void rows_free(struct rows *rows)
     free(rows->block);
     rows->own = NULL;
     rows->block = NULL;
+}
+
+bool measure_pair(const uint32_t *ids, uint64_t line, pair_fn fn, struct pair *out)
+{
+    struct rows rows;
+    wte_error err = {0};
+    wte_status status;
+
+    for (size_t i = 0; i < 2; i++)
+        out->words[i] = id_word(ids[i], &out->lens[i]);
+    status = rows_of(ids, 2, &rows, &err);
+    if (status == WTE_OK) {
+        status = fn(rows.space, rows.ids[0], rows.ids[1], &out->value, &err);
+        rows_free(&rows);
+    }
+    if (status != WTE_OK)
+        fail_query(line, err.message);
+    return status == WTE_OK;
+}
+
+void json_pair(struct out *o, const struct pair *pair)
+{
+    json_word(o, "a", pair->words[0], pair->lens[0]);
+    json_word(o, "b", pair->words[1], pair->lens[1]);
+}
+
+void tsv_pair(struct out *o, const struct pair *pair)
+{
+    for (size_t i = 0; i < 2; i++) {
+        out_tsv(o, pair->words[i], pair->lens[i]);
+        out_text(o, "\t");
+    }
+}
+
+void show_pair(struct out *o, const struct pair *pair)
+{
+    out_style(o, BOLD);
+    out_word(o, pair->words[0], pair->lens[0]);
+    out_text(o, "  ");
+    out_word(o, pair->words[1], pair->lens[1]);
+    out_style(o, PLAIN);
 }
 
 static bool add_word(uint32_t **ids, size_t *n, size_t *capacity, const char *text, size_t len,
@@ -617,7 +658,7 @@ int save_vectors(const uint32_t *ids, const float *rows, size_t n, size_t dim,
     }
     signals_wait(true);
     if (wte_space_new(cli.info->name, words.data, offsets, rows, WTE_F32, (uint32_t)n, dim, dim,
-                      &space, &err) != WTE_OK ||
+                      (unsigned)cli.threads, &space, &err) != WTE_OK ||
         wte_space_save(space, cli.output, format, &options, &err) != WTE_OK)
         status = fail_with(&err);
     signals_wait(false);

@@ -23,6 +23,8 @@ typedef enum option_kind {
     OPT_LIST,   /**< struct texts, one more each time it is given */
     OPT_COUNT,  /**< size_t, at least 1 */
     OPT_NUMBER, /**< uint64_t, from 0 */
+    OPT_SIZE,   /**< size_t, from 0 */
+    OPT_REAL,   /**< float, finite */
     OPT_CHOICE  /**< int: index into `choices` */
 } option_kind;
 
@@ -59,18 +61,23 @@ struct page {
     const char *writes;             /**< endings that -o takes: ".npy .json .tsv", or NULL */
     const struct example *examples; /**< ended by a NULL command */
     const char *json;               /**< the shape of --json, one line each, or NULL */
+    void (*begin)(void);            /**< called before the options are read, or NULL */
 };
 
 /** What the dispatcher does before a command runs, and which shared options the command takes. */
 enum {
-    NEED_SPACE = 1,    /**< open the model's space: -m, --embeddings, --transform, --no-cache,
-                          --threads */
-    TAKES_WORDS = 2,   /**< --ids, --prefix-space, --pool */
-    TAKES_FILE = 4,    /**< --words */
-    GIVES_DATA = 8,    /**< --json, --tsv, -o */
-    HIDDEN = 16,       /**< not in the manual */
-    TAKES_MODELS = 32, /**< -m alone; the command opens what it needs */
-    NEED_MODEL = 64    /**< with NEED_SPACE: open the model only, the command asks for its space */
+    NEED_SPACE = 1,     /**< open the model's space: -m, --embeddings, --transform, --no-cache,
+                           --threads */
+    TAKES_WORDS = 2,    /**< --ids, --prefix-space, --pool */
+    TAKES_FILE = 4,     /**< --words */
+    GIVES_DATA = 8,     /**< --json, --tsv, -o */
+    HIDDEN = 16,        /**< not in the manual */
+    TAKES_MODELS = 32,  /**< -m and --no-cache; the command opens what it needs */
+    NEED_MODEL = 64,    /**< with NEED_SPACE: open the model only, the command asks for its space */
+    TAKES_TOKENS = 128, /**< --prefix-space, --pool */
+    TAKES_PROMPT = 256, /**< prompt.h: a prompt, -m, --dtype, --threads, --no-cache */
+    TAKES_RUN = 512,    /**< the same without the prompt */
+    TAKES_SAMPLING = 1024 /**< sampling.h: how scores are changed */
 };
 
 struct command {
@@ -105,6 +112,8 @@ int parse_options(int argc, char **argv);
 size_t edit_distance(const char *a, const char *b);
 /** Read a whole number from 0 up to `most`; false if it is anything else. */
 bool parse_number(const char *text, uint64_t most, uint64_t *out);
+/** Read a finite number; false if it is anything else. */
+bool parse_real(const char *text, float *out);
 
 /* ---- the run ---------------------------------------------------------------------------- */
 
@@ -336,6 +345,22 @@ int write_file(const char *path, const void *data, size_t n);
 /** Tell whether a path ends in one of the endings of a list such as ".npy .json". */
 bool has_ending(const char *path, const char *endings);
 
+/** Two words of a query and a number of their rows. */
+struct pair {
+    const char *words[2];
+    size_t lens[2];
+    float value;
+};
+typedef wte_status (*pair_fn)(const wte_space *space, uint32_t a, uint32_t b, float *out,
+                              wte_error *err);
+/** Compute a number of two rows; false after a message, which names the line. */
+bool measure_pair(const uint32_t *ids, uint64_t line, pair_fn fn, struct pair *out);
+/** Write both words: as "a" and "b" of the object that is open; with TABs behind them; for people.
+ */
+void json_pair(struct out *o, const struct pair *pair);
+void tsv_pair(struct out *o, const struct pair *pair);
+void show_pair(struct out *o, const struct pair *pair);
+
 /* ---- progress and signals --------------------------------------------------------------- */
 
 /** A bar on the terminal's stderr for what takes longer than a second. */
@@ -346,6 +371,8 @@ void clear_progress(void);
 void catch_signals(void);
 /** From here on Ctrl-C asks the library to stop (true), or ends the program at once (false). */
 void signals_wait(bool wait);
+/** The session that Ctrl-C stops, or NULL. */
+void signals_session(wte_session *session);
 /** The signal that asked the run to stop, or 0. */
 int signals_caught(void);
 
@@ -358,18 +385,26 @@ void print_help(struct out *o, const struct command *command);
 void describe_option(struct out *o, const struct option *option);
 
 int cmd_analogy(void);
+int cmd_attention(void);
 int cmd_cache(void);
 int cmd_convert(void);
 int cmd_detokenize(void);
 int cmd_distance(void);
 int cmd_embedding(void);
 int cmd_eval(void);
+int cmd_fill(void);
+int cmd_generate(void);
 int cmd_help(void);
+int cmd_hidden(void);
 int cmd_info(void);
+int cmd_lens(void);
 int cmd_list(void);
+int cmd_logits(void);
 int cmd_matrix(void);
 int cmd_nearest(void);
+int cmd_next(void);
 int cmd_odd(void);
+int cmd_perplexity(void);
 int cmd_project(void);
 int cmd_similarity(void);
 int cmd_tokenize(void);
@@ -381,6 +416,7 @@ int cmd_completion(void);
 extern const struct page page_analogy, page_cache, page_convert, page_detokenize, page_distance,
     page_embedding, page_eval, page_help, page_info, page_list, page_matrix, page_nearest, page_odd,
     page_project, page_similarity, page_tokenize, page_vector, page_vocab, page_man,
-    page_completion;
+    page_completion, page_attention, page_fill, page_hidden, page_lens, page_logits, page_next,
+    page_perplexity, page_generate;
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_detokenize.c - token ids to text */
-#include "cli.h"
+#include "prompt.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -35,11 +35,6 @@ const struct page page_detokenize = {
     .examples = examples,
     .json = "{\"text\":\"The theory\"}"};
 
-struct ids {
-    uint32_t *items;
-    size_t n, capacity;
-};
-
 struct answer {
     const char *text;
     size_t len;
@@ -67,39 +62,6 @@ static void write_answer(struct out *o, enum format format, const void *result)
         out_bytes(o, answer->text, answer->len);
     }
     out_text(o, "\n");
-}
-
-static void add_id(struct ids *ids, uint32_t id)
-{
-    ids->items = need_more(ids->items, &ids->capacity, ids->n + 1, sizeof *ids->items);
-    ids->items[ids->n++] = id;
-}
-
-/* Read numbers with blanks, commas or brackets between. */
-static bool add_ids(struct ids *ids, const char *text, size_t len, uint64_t line)
-{
-    static const char between[] = " \t\r\n,[]";
-    char message[160];
-
-    for (size_t at = 0; at < len;) {
-        char digits[16];
-        uint64_t number = 0;
-        size_t n = 0;
-
-        while (at + n < len && text[at + n] && !strchr(between, text[at + n]))
-            n++;
-        snprintf(digits, sizeof digits, "%.*s", n < 15 ? (int)n : 15, text + at);
-        if (n && (n >= 15 || !parse_number(digits, UINT32_MAX, &number))) {
-            snprintf(message, sizeof message, "'%.*s' is no id: expected a whole number",
-                     n < 80 ? (int)n : 80, text + at);
-            fail_query(line, message);
-            return false;
-        }
-        if (n)
-            add_id(ids, (uint32_t)number);
-        at += n + 1;
-    }
-    return true;
 }
 
 static void answer_ids(const struct ids *ids, uint64_t line)
@@ -146,7 +108,8 @@ static void answer_array(const char *line, size_t len, uint64_t number)
             fail_query(number, message);
             goto out;
         }
-        add_id(&ids, (uint32_t)json_integer_value(id));
+        ids.items = need_more(ids.items, &ids.capacity, ids.n + 1, sizeof *ids.items);
+        ids.items[ids.n++] = (uint32_t)json_integer_value(id);
     }
     answer_ids(&ids, number);
 out:
@@ -172,18 +135,23 @@ static int answer_lines_of(const char *path)
 static int answer_words(void)
 {
     struct ids ids = {0};
+    wte_error err = {0};
     char *text = NULL;
     size_t len = 0;
     bool ok = true;
 
     if (file || reads_queries()) {
-        ok = read_all(file ? file : "-", &text, &len) && add_ids(&ids, text, len, 0);
+        if (!read_all(file ? file : "-", &text, &len))
+            return EXIT_FAILED;
+        ok = add_ids(&ids, text, len, &err);
         free(text);
     }
     for (size_t i = 0; ok && !file && !reads_queries() && i < cli.words.n; i++)
-        ok = add_ids(&ids, cli.words.items[i], strlen(cli.words.items[i]), 0);
+        ok = add_ids(&ids, cli.words.items[i], strlen(cli.words.items[i]), &err);
     if (ok)
         answer_ids(&ids, 0);
+    else
+        fail_query(0, err.message);
     free(ids.items);
     return ok ? 0 : EXIT_FAILED;
 }

@@ -135,6 +135,7 @@ void print_commands(struct out *o)
         const char *group, *title;
     } groups[] = {{"space", "Words and their vectors"},
                   {"text", "Text and tokens"},
+                  {"network", "Running GPT-2 and BERT"},
                   {"models", "Models and files"},
                   {"layer", "Layers"},
                   {"help", "Help"}};

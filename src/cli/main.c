@@ -14,7 +14,8 @@
 enum {
     SPACE = NEED_SPACE | GIVES_DATA,
     WORDS = SPACE | TAKES_WORDS,
-    MANY_WORDS = WORDS | TAKES_FILE
+    MANY_WORDS = WORDS | TAKES_FILE,
+    PROMPT = TAKES_PROMPT | GIVES_DATA
 };
 
 /* clang-format off */
@@ -27,14 +28,22 @@ const struct command commands[] = {
     {"vector", cmd_vector, MANY_WORDS, "space", "the numbers of words", &page_vector},
     {"matrix", cmd_matrix, MANY_WORDS, "space", "every word with every other", &page_matrix},
     {"project", cmd_project, MANY_WORDS, "space", "words as points: principal components", &page_project},
-    {"eval", cmd_eval, SPACE, "space", "evaluation sets: analogies, judged pairs", &page_eval},
+    {"eval", cmd_eval, SPACE | TAKES_TOKENS, "space", "evaluation sets: analogies, judged pairs", &page_eval},
     {"tokenize", cmd_tokenize, TAKES_MODELS | GIVES_DATA, "text", "text to token ids", &page_tokenize},
     {"detokenize", cmd_detokenize, TAKES_MODELS | GIVES_DATA, "text", "token ids to text", &page_detokenize},
     {"vocab", cmd_vocab, TAKES_MODELS | GIVES_DATA, "text", "the tokens of a model", &page_vocab},
+    {"generate", cmd_generate, TAKES_RUN | TAKES_SAMPLING | GIVES_DATA, "network", "continue a text with a GPT-2", &page_generate},
+    {"next", cmd_next, PROMPT | TAKES_SAMPLING, "network", "the tokens that a GPT-2 expects next", &page_next},
+    {"fill", cmd_fill, PROMPT, "network", "what a BERT puts in the place of [MASK]", &page_fill},
+    {"lens", cmd_lens, PROMPT, "network", "what each layer would predict", &page_lens},
+    {"hidden", cmd_hidden, PROMPT | TAKES_FILE, "network", "hidden states, and spaces made of them", &page_hidden},
+    {"attention", cmd_attention, PROMPT, "network", "which tokens look at which", &page_attention},
+    {"logits", cmd_logits, PROMPT, "network", "the score of every token at every position", &page_logits},
+    {"perplexity", cmd_perplexity, PROMPT, "network", "how well a GPT-2 predicts a text", &page_perplexity},
     {"info", cmd_info, SPACE | NEED_MODEL, "models", "what was found in a file", &page_info},
     {"list", cmd_list, GIVES_DATA, "models", "the models found on this machine", &page_list},
     {"convert", cmd_convert, NEED_SPACE, "models", "write a space in another format", &page_convert},
-    {"cache", cmd_cache, GIVES_DATA, "models", "the indexes kept for files that were opened", &page_cache},
+    {"cache", cmd_cache, GIVES_DATA, "models", "what is kept for files that were opened", &page_cache},
     {"embedding", cmd_embedding, GIVES_DATA, "layer", "a seeded nn.Embedding, equal to torch's", &page_embedding},
     {"help", cmd_help, 0, "help", "the manual of a command", &page_help},
     {"__man", cmd_man, HIDDEN, "help", "write the man pages to a folder", &page_man},
@@ -108,6 +117,8 @@ int main(int argc, char **argv)
     if (!cli.command)
         return unknown_command(name);
     catch_signals();
+    if (cli.command->page->begin)
+        cli.command->page->begin();
     status = parse_options(argc - 2, argv + 2);
     if (status)
         return status;

@@ -12,8 +12,9 @@
  *
  * getopt_long is not used: it keeps the options' help elsewhere, reorders argv and prints messages
  * of its own. */
-#include "cli.h"
+#include "sampling.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,7 +28,7 @@ static const struct option model_options[] = {
     {0, "transform", OPT_TEXT, &cli.transform, "T[,T...]",
      "apply to the space first: center, abtt:D (all but the top D components), unit, pca:D", NULL},
     {0, "no-cache", OPT_FLAG, &cli.no_cache, NULL,
-     "neither use nor keep an index of the file in the cache folder", NULL},
+     "neither use nor keep anything of the model's files in the cache folder", NULL},
     {0, "threads", OPT_COUNT, &cli.threads, "N",
      "use N threads (one per processor); answers never depend on it", NULL},
     OPTIONS_END};
@@ -35,11 +36,16 @@ static const struct option model_options[] = {
 static const struct option models_options[] = {
     {'m', "model", OPT_LIST, &cli.models, "MODEL",
      "name, folder or file of the model; without it $WTE_MODEL", NULL},
+    {0, "no-cache", OPT_FLAG, &cli.no_cache, NULL,
+     "neither use nor keep anything of the model's files in the cache folder", NULL},
     OPTIONS_END};
 
 static const struct option word_options[] = {
     {0, "ids", OPT_FLAG, &cli.ids, NULL, "the words given are token ids, or row numbers from 0",
      NULL},
+    OPTIONS_END};
+
+static const struct option token_options[] = {
     {0, "prefix-space", OPT_FLAG, &cli.prefix_space, NULL,
      "put a space before each word before it is tokenised, as within a text", NULL},
     {0, "pool", OPT_CHOICE, &cli.pool, "HOW",
@@ -65,13 +71,20 @@ static const struct option general_options[] = {
     {'h', "help", OPT_FLAG, &cli.help, NULL, "print this help", NULL},
     OPTIONS_END};
 
-const struct option_group option_groups[] = {{TAKES_WORDS, "Words", word_options},
-                                             {TAKES_FILE, "Words", file_options},
-                                             {NEED_SPACE, "Model", model_options},
-                                             {TAKES_MODELS, "Model", models_options},
-                                             {GIVES_DATA, "Output", output_options},
-                                             {0, "General", general_options},
-                                             {0, NULL, NULL}};
+const struct option_group option_groups[] = {
+    {TAKES_WORDS, "Words", word_options},
+    {TAKES_WORDS | TAKES_TOKENS, "Words", token_options},
+    {TAKES_FILE, "Words", file_options},
+    {NEED_SPACE, "Model", model_options},
+    {TAKES_MODELS, "Model", models_options},
+    {TAKES_PROMPT, "Prompt", prompt_options},
+    {TAKES_SAMPLING, "Length", length_options},
+    {TAKES_SAMPLING, "Processors", processor_options},
+    {TAKES_SAMPLING, "Warpers, when sampling", warper_options},
+    {TAKES_PROMPT | TAKES_RUN, "Model", run_options},
+    {GIVES_DATA, "Output", output_options},
+    {0, "General", general_options},
+    {0, NULL, NULL}};
 
 bool takes_group(const struct command *command, const struct option_group *group)
 {
@@ -153,6 +166,20 @@ bool parse_number(const char *text, uint64_t most, uint64_t *out)
     return true;
 }
 
+bool parse_real(const char *text, float *out)
+{
+    char *end;
+    float value;
+
+    if (!*text || strspn(text, "+-.0123456789eE") != strlen(text))
+        return false;
+    value = strtof(text, &end);
+    if (*end || !isfinite(value))
+        return false;
+    *out = value;
+    return true;
+}
+
 static int set_choice(const struct option *option, const char *shown, const char *value)
 {
     size_t len = strlen(value);
@@ -194,6 +221,15 @@ static int set_option(const struct option *option, const char *shown, const char
         if (!parse_number(value, UINT64_MAX, &number))
             return usage("%s %s: expected a whole number from 0", shown, value);
         *(uint64_t *)option->target = number;
+        return 0;
+    case OPT_SIZE:
+        if (!parse_number(value, INT32_MAX, &number))
+            return usage("%s %s: expected a whole number from 0", shown, value);
+        *(size_t *)option->target = (size_t)number;
+        return 0;
+    case OPT_REAL:
+        if (!parse_real(value, option->target))
+            return usage("%s %s: expected a number", shown, value);
         return 0;
     case OPT_CHOICE:
         return set_choice(option, shown, value);

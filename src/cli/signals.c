@@ -3,8 +3,9 @@
  *
  * SIGINT, SIGTERM, SIGHUP: while the library works on something long (it reports progress, and may
  * be writing a file) the signal only sets a flag, the next report makes the library stop and tidy
- * up, and the program ends with 128 + signal. A second signal ends it at once. At any other time
- * the signal does what it does by default. Files that are not complete are deleted either way.
+ * up, and the program ends with 128 + signal; a network that runs is told at once. A second signal
+ * ends it at once. At any other time the signal does what it does by default. Files that are not
+ * complete are deleted either way.
  *
  * SIGBUS: a mapped file became shorter while it was read, so a page of it is gone. There is no way
  * on, but the person should be told which file; the library knows it by the address.
@@ -18,11 +19,14 @@
 #include <unistd.h>
 
 static volatile sig_atomic_t caught, waiting;
+static wte_session *volatile session;
 
 static void on_stop(int number)
 {
     if (waiting && !caught) {
         caught = number;
+        if (session)
+            wte_session_cancel(session);
         return;
     }
     wte_delete_unfinished();
@@ -80,6 +84,11 @@ void catch_signals(void)
 void signals_wait(bool wait)
 {
     waiting = wait;
+}
+
+void signals_session(wte_session *running)
+{
+    session = running;
 }
 
 int signals_caught(void)

@@ -35,7 +35,7 @@ enum {
     TILE = GROUP * WTE__GEMM_MR * COLUMNS, /* floats */
     FEW_COLUMNS = TILE / WTE__FEW_ROWS,    /* that few rows may take at a time */
     FEW_BYTES = 2048,                      /* of a row of W that are worth reading alone */
-    FEW_BLOCKS = 8,                        /* that few rows are cut into where they can be */
+    FEW_BLOCKS = 4,                        /* for each worker at most */
     FEW_OUTPUTS = 64,                      /* rows of an [out, in] matrix at a time */
     I8_OUTPUTS = 64,
     I8_ROWS = 64
@@ -161,22 +161,21 @@ static void few_sums(const wte__product *p, size_t column, size_t n, float *sums
         k->few_out_in_bf16(w, l->stride, n, l->n_in, p->x, p->ldx, p->n_rows, sums, ld);
 }
 
-/* Columns that a worker takes at a time. */
+/* Columns that a worker takes at a time. All workers wait for the last at the end of a product, so
+ * each gets the same number of blocks of the same width: as many as leave FEW_BYTES of a row. */
 static size_t few_columns(const wte__linear *l, unsigned n_workers)
 {
     const size_t size = l->type == WTE__WEIGHT_F32 ? sizeof(float) : sizeof(uint16_t);
-    size_t n;
+    size_t each = (l->n_out + n_workers - 1) / n_workers, n = each * size / FEW_BYTES;
 
-    if (l->orientation == WTE__OUT_IN) {
-        n = FEW_OUTPUTS;
-    } else {
-        n = l->n_out / FEW_BLOCKS;
-        if (n < FEW_BYTES / size)
-            n = FEW_BYTES / size;
-    }
-    if (n > (l->n_out + n_workers - 1) / n_workers)
-        n = (l->n_out + n_workers - 1) / n_workers;
-    return smaller(round_up(n, WTE__GEMM_NR), FEW_COLUMNS);
+    if (l->orientation == WTE__OUT_IN)
+        return smaller(round_up(each, WTE__GEMM_NR), FEW_OUTPUTS);
+    n = smaller(n, FEW_BLOCKS);
+    while (n > 1 && l->n_out % (n_workers * n * COLUMNS) != 0)
+        n--;
+    if (n > 1)
+        each /= n;
+    return smaller(round_up(each, WTE__GEMM_NR), FEW_COLUMNS);
 }
 
 static void few(const wte__product *p, const wte__scratch *s, wte__team *team, unsigned worker)
