@@ -38,6 +38,7 @@ check-tsan: setup-check
 bench: build
 	@bench/run.sh
 	@bench/tokenizers/run.sh
+	@bench/network/run.sh
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
@@ -52,7 +53,7 @@ help:
 	@echo "make            build the command and the libraries into $(BUILD)"
 	@echo "make demo       build, then show what wte does with the vectors that ship with it"
 	@echo "make check      build and run every test, also under the sanitizers"
-	@echo "make bench      time wte against gensim, then against other tokenizers, on files of real size"
+	@echo "make bench      time wte against gensim, other tokenizers, llama.cpp and torch, on files of real size"
 	@echo "make install    install below PREFIX ($(PREFIX))"
 	@echo "make format     format the sources with clang-format"
 	@echo "make clean      delete build/"

@@ -30,10 +30,8 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include "sum_bytes.h"
 #include "wte/nearest.h"
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 enum { MAX_QUERIES = 4096, SCALE_RUNS = 20, READ_BLOCK = 4 << 20, MAX_THREADS = 256 };
 
@@ -94,45 +92,6 @@ static struct {
     _Atomic size_t next;
     _Atomic uint64_t sum; /* keeps the loads alive */
 } source;
-
-static uint64_t sum_plain(const unsigned char *p, size_t n)
-{
-    uint64_t sum = 0, word;
-
-    for (size_t i = 0; i + 8 <= n; i += 8) {
-        memcpy(&word, p + i, 8);
-        sum += word;
-    }
-    return sum;
-}
-
-#if defined(__x86_64__)
-__attribute__((target("avx2"))) static uint64_t sum_avx2(const unsigned char *p, size_t n)
-{
-    __m256i a = _mm256_setzero_si256(), b = a, c = a, d = a;
-    uint64_t out[4];
-    size_t i = 0;
-
-    for (; i + 128 <= n; i += 128) {
-        a = _mm256_add_epi64(a, _mm256_loadu_si256((const __m256i *)(const void *)(p + i)));
-        b = _mm256_add_epi64(b, _mm256_loadu_si256((const __m256i *)(const void *)(p + i + 32)));
-        c = _mm256_add_epi64(c, _mm256_loadu_si256((const __m256i *)(const void *)(p + i + 64)));
-        d = _mm256_add_epi64(d, _mm256_loadu_si256((const __m256i *)(const void *)(p + i + 96)));
-    }
-    a = _mm256_add_epi64(_mm256_add_epi64(a, b), _mm256_add_epi64(c, d));
-    _mm256_storeu_si256((__m256i *)(void *)out, a);
-    return out[0] + out[1] + out[2] + out[3] + sum_plain(p + i, n - i);
-}
-#endif
-
-static uint64_t sum_bytes(const unsigned char *p, size_t n)
-{
-#if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2"))
-        return sum_avx2(p, n);
-#endif
-    return sum_plain(p, n);
-}
 
 static void *read_blocks(void *unused)
 {
