@@ -12,11 +12,15 @@
  * that y is loaded and stored once for DEPTH rows. What comes next in each row is asked for early;
  * at a row's end that is the beginning of the row DEPTH further down, which hardware does not
  * guess. Rows of x go by fours, twos and ones, which the weights, now in the first-level cache, see
- * once each: the order of each element's chain is the same in all of them.
+ * once each: the order of each element's chain is the same in all of them. Where two vectors of
+ * bfloat16 widen with fewer instructions into even and odd numbers (load_two), y is brought into
+ * that order before all and back after all.
  *
  * A few rows times [out, in]. A row of weights at a time, with four running sums for each row of x,
- * up to three rows of x together (twelve sums): the order is that of the dot product. For more rows
- * of x a row of 16-bit weights is widened first.
+ * up to three rows of x together (twelve sums): the order is that of the dot product. That takes
+ * more loads than multiplications. For more rows of x, therefore, WIDE rows of w are widened into
+ * the first-level cache and passed over four times, once for each of the running sums: twelve
+ * products then share their loads, and still have the order of the dot product.
  *
  * exp(x) = 2^n e^r, n the whole number next to x / ln 2, |r| <= ln 2 / 2; ln 2 in two parts, of
  * which n times the first is subtracted without loss. e^r = 1 + r + r^2 P(r), P of degree 4 with a
@@ -56,6 +60,22 @@ INLINE void widen_row(enum type type, const void *x, size_t n, float *out)
         v_store_some(out + i, load_some(type, x, i, n - i), n - i);
 }
 
+/* Rows of y into the order of load_two, or back. */
+INLINE void reorder(bool back, size_t n, float *y, size_t ldy, size_t n_rows)
+{
+    for (size_t r = 0; r < n_rows; r++)
+        for (float *at = y + r * ldy, *end = at + n / (2 * LANES) * (2 * LANES); at < end;
+             at += 2 * LANES) {
+            vec v[2] = {load(F32, at, 0), load(F32, at, LANES)};
+            if (back)
+                join(v);
+            else
+                part(v);
+            v_store(at, v[0]);
+            v_store(at + LANES, v[1]);
+        }
+}
+
 /* ---- few rows times [in, out] ------------------------------------------------------------- */
 
 /* y[r][0..n_vectors) += x[r][i] * w[i], for depth rows of w; `some` (0: all) lanes of one vector.
@@ -73,8 +93,11 @@ INLINE void in_out_tile(enum type type, size_t rows, size_t n_vectors, size_t so
         const void *row = element_at(type, w, i * ldw);
         vec kept[4]; /* the fewer of both, weights and factors */
         if (n_vectors <= rows) {
-            UNROLLED (v, n_vectors)
-                kept[v] = some ? load_some(type, row, 0, some) : load(type, row, v * LANES);
+            if (n_vectors == 2)
+                load_two(type, row, 0, kept);
+            else
+                UNROLLED (v, n_vectors)
+                    kept[v] = some ? load_some(type, row, 0, some) : load(type, row, v * LANES);
             UNROLLED (r, rows) {
                 vec factor = v_set(wte__get_f32(x + r * ldx + i));
                 UNROLLED (v, n_vectors)
@@ -83,10 +106,12 @@ INLINE void in_out_tile(enum type type, size_t rows, size_t n_vectors, size_t so
         } else {
             UNROLLED (r, rows)
                 kept[r] = v_set(wte__get_f32(x + r * ldx + i));
-            UNROLLED (v, n_vectors) {
-                vec weight = load(type, row, v * LANES);
+            UNROLLED (pair, n_vectors / 2) {
+                vec weights[2];
+                load_two(type, row, 2 * pair * LANES, weights);
                 UNROLLED (r, rows)
-                    sums[r][v] = v_fma(kept[r], weight, sums[r][v]);
+                    UNROLLED (v, 2)
+                        sums[r][2 * pair + v] = v_fma(kept[r], weights[v], sums[r][2 * pair + v]);
             }
         }
     }
@@ -102,12 +127,16 @@ INLINE void in_out_tile(enum type type, size_t rows, size_t n_vectors, size_t so
 INLINE void in_out_strip(enum type type, size_t rows, const void *w, size_t ldw, size_t depth,
                          size_t n, const float *x, size_t ldx, float *y, size_t ldy)
 {
-    const size_t width = SUMS / rows * LANES;
+    /* two at a time; the mask that parts them wants a register too */
+    const size_t n_vectors = parts(type) && rows > 1 ? (SUMS - 1) / rows / 2 * 2 : SUMS / rows;
+    const size_t width = n_vectors * LANES;
     size_t j = 0;
 
     for (; j + width <= n; j += width)
-        in_out_tile(type, rows, SUMS / rows, 0, element_at(type, w, j), ldw, depth, x, ldx, y + j,
+        in_out_tile(type, rows, n_vectors, 0, element_at(type, w, j), ldw, depth, x, ldx, y + j,
                     ldy);
+    for (; parts(type) && j + 2 * LANES <= n; j += 2 * LANES)
+        in_out_tile(type, rows, 2, 0, element_at(type, w, j), ldw, depth, x, ldx, y + j, ldy);
     for (; j + LANES <= n; j += LANES)
         in_out_tile(type, rows, 1, 0, element_at(type, w, j), ldw, depth, x, ldx, y + j, ldy);
     if (j < n)
@@ -130,20 +159,13 @@ INLINE void in_out_block(enum type type, const void *w, size_t ldw, size_t depth
         in_out_strip(type, 1, w, ldw, depth, n, x + r * ldx, ldx, y + r * ldy, ldy);
 }
 
-/* Not inlined, for all types to share. */
-static __attribute__((noinline)) void in_out_block_f32(const float *w, size_t ldw, size_t depth,
-                                                       size_t n, const float *x, size_t ldx,
-                                                       size_t n_rows, float *y, size_t ldy)
-{
-    in_out_block(F32, w, ldw, depth, n, x, ldx, n_rows, y, ldy);
-}
-
 INLINE void few_in_out(enum type type, const void *w, size_t ldw, size_t n_in, size_t n,
                        const float *x, size_t ldx, size_t n_rows, float *y, size_t ldy)
 {
     enum { DEPTH = 16, STRIP = SUMS * LANES, AHEAD = 1, LINE = 64 };
-    float wide[DEPTH * STRIP];
 
+    if (parts(type))
+        reorder(false, n, y, ldy, n_rows);
     for (size_t i = 0; i < n_in; i += DEPTH) {
         const void *block = element_at(type, w, i * ldw);
         size_t depth = n_in - i < DEPTH ? n_in - i : DEPTH;
@@ -156,17 +178,11 @@ INLINE void few_in_out(enum type type, const void *w, size_t ldw, size_t n_in, s
             for (size_t d = 0; d < depth; d++)
                 for (size_t b = 0; b < STRIP * size_of(type); b += LINE)
                     __builtin_prefetch(ahead + d * ldw * size_of(type) + b);
-            if (type == F32) {
-                in_out_block_f32(strip, ldw, depth, width, x + i, ldx, n_rows, y + j, ldy);
-            } else if (n_rows <= 4) {
-                in_out_block(type, strip, ldw, depth, width, x + i, ldx, n_rows, y + j, ldy);
-            } else {
-                for (size_t d = 0; d < depth; d++)
-                    widen_row(type, element_at(type, strip, d * ldw), width, wide + d * STRIP);
-                in_out_block_f32(wide, STRIP, depth, width, x + i, ldx, n_rows, y + j, ldy);
-            }
+            in_out_block(type, strip, ldw, depth, width, x + i, ldx, n_rows, y + j, ldy);
         }
     }
+    if (parts(type))
+        reorder(true, n, y, ldy, n_rows);
 }
 
 static void few_in_out_f32(const float *w, size_t ldw, size_t n_in, size_t n, const float *x,
@@ -231,28 +247,96 @@ INLINE void out_in_row(enum type type, const void *w, size_t n, const float *x, 
         out_in_dots(type, 1, w, n, x + r * ldx, ldx, y + r * ldy, ldy);
 }
 
-static __attribute__((noinline)) void out_in_row_f32(const float *w, size_t n, const float *x,
-                                                     size_t ldx, size_t n_rows, float *y,
-                                                     size_t ldy)
+/* Of the four running sums of each product of WIDE rows of w with some of x, one at a time: a tile
+ * of sums shares its loads. n is a multiple of 4 * LANES. */
+enum { WIDE = 3, WIDE_ROWS = 4 };
+
+INLINE void out_in_sums(size_t rows, const float *w, size_t ldw, size_t n, const float *x,
+                        size_t ldx, vec out[WIDE_ROWS][WIDE])
 {
-    out_in_row(F32, w, n, x, ldx, n_rows, y, ldy);
+    vec sums[WIDE_ROWS][WIDE];
+
+    UNROLLED (r, rows)
+        UNROLLED (c, WIDE)
+            sums[r][c] = v_set(0.0f);
+    for (size_t i = 0; i < n; i += 4 * LANES) {
+        vec weights[WIDE];
+        UNROLLED (c, WIDE)
+            weights[c] = load(F32, w + c * ldw, i);
+        UNROLLED (r, rows) {
+            vec factor = load(F32, x + r * ldx, i);
+            UNROLLED (c, WIDE)
+                sums[r][c] = v_fma(weights[c], factor, sums[r][c]);
+        }
+    }
+    UNROLLED (r, rows)
+        UNROLLED (c, WIDE)
+            out[r][c] = sums[r][c];
+}
+
+/* WIDE rows of w with some of x, to the bits of out_in_dots. */
+INLINE void out_in_tile(size_t rows, const float *w, size_t ldw, size_t n, const float *x,
+                        size_t ldx, float *y, size_t ldy)
+{
+    const size_t whole = n / (4 * LANES) * (4 * LANES);
+    vec sums[4][WIDE_ROWS][WIDE];
+
+    for (size_t s = 0; s < 4; s++)
+        out_in_sums(rows, w + s * LANES, ldw, whole, x + s * LANES, ldx, sums[s]);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < WIDE; c++) {
+            size_t i = whole;
+            for (; i + LANES <= n; i += LANES)
+                sums[0][r][c] =
+                    v_fma(load(F32, w + c * ldw, i), load(F32, x + r * ldx, i), sums[0][r][c]);
+            if (i < n)
+                sums[1][r][c] = v_fma(load_some(F32, w + c * ldw, i, n - i),
+                                      load_some(F32, x + r * ldx, i, n - i), sums[1][r][c]);
+            wte__put_f32(y + r * ldy + c, v_sum(v_add(v_add(sums[0][r][c], sums[1][r][c]),
+                                                      v_add(sums[2][r][c], sums[3][r][c]))));
+        }
+}
+
+/* The same with all rows of x (4 at least). Not inlined, for all types to share. */
+static __attribute__((noinline)) void out_in_tiles(const float *w, size_t ldw, size_t n,
+                                                   const float *x, size_t ldx, size_t n_rows,
+                                                   float *y, size_t ldy)
+{
+    for (size_t r = 0, rows; r < n_rows; r += rows) {
+        const float *from = x + r * ldx;
+        float *to = y + r * ldy;
+
+        rows = n_rows - r;
+        if (rows == 2) {
+            out_in_tile(2, w, ldw, n, from, ldx, to, ldy);
+        } else if (rows == 3 || rows == 5 || rows == 6) {
+            rows = 3;
+            out_in_tile(3, w, ldw, n, from, ldx, to, ldy);
+        } else {
+            rows = 4;
+            out_in_tile(4, w, ldw, n, from, ldx, to, ldy);
+        }
+    }
 }
 
 INLINE void few_out_in(enum type type, const void *w, size_t ldw, size_t n, size_t n_in,
                        const float *x, size_t ldx, size_t n_rows, float *y, size_t ldy)
 {
     enum { MOST = 4096 };
-    float wide[MOST];
-    const bool widened = type != F32 && n_rows > 3 && n_in <= MOST;
+    _Alignas(64) float wide[WIDE * MOST];
+    size_t j = 0;
 
-    for (size_t j = 0; j < n; j++, w = element_at(type, w, ldw)) {
-        wte__prefetch_ahead(w, n_in * size_of(type));
-        if (widened) {
-            widen_row(type, w, n_in, wide);
-            out_in_row_f32(wide, n_in, x, ldx, n_rows, y + j, ldy);
-        } else {
-            out_in_row(type, w, n_in, x, ldx, n_rows, y + j, ldy);
+    if (n_rows > 3 && n_in <= MOST)
+        for (; j + WIDE <= n; j += WIDE) {
+            for (size_t c = 0; c < WIDE; c++, w = element_at(type, w, ldw)) {
+                wte__prefetch_ahead(element_at(type, w, (WIDE - 1) * ldw), n_in * size_of(type));
+                widen_row(type, w, n_in, wide + c * n_in);
+            }
+            out_in_tiles(wide, n_in, n_in, x, ldx, n_rows, y + j, ldy);
         }
+    for (; j < n; j++, w = element_at(type, w, ldw)) {
+        wte__prefetch_ahead(w, n_in * size_of(type));
+        out_in_row(type, w, n_in, x, ldx, n_rows, y + j, ldy);
     }
 }
 

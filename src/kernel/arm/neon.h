@@ -6,6 +6,7 @@
 #ifndef WTE_KERNEL_NEON_H
 #define WTE_KERNEL_NEON_H
 #include <arm_neon.h>
+#include <stdbool.h>
 #include "kernel/kernel_c.h"
 
 #define INLINE static inline __attribute__((always_inline))
@@ -49,6 +50,31 @@ INLINE float32x4_t load(enum type type, const void *x, size_t i)
     if (type == F32)
         return load_f32((const float *)x + i);
     return widen(type, load_u16((const uint16_t *)x + i));
+}
+
+/* Two vectors from i on. */
+INLINE void load_two(enum type type, const void *x, size_t i, vec out[2])
+{
+    out[0] = load(type, x, i);
+    out[1] = load(type, x, i + LANES);
+}
+
+/* Whether load_two parts even and odd numbers, as it does elsewhere, and what then goes from one
+ * order to the other. */
+INLINE bool parts(enum type type)
+{
+    (void)type;
+    return false;
+}
+
+INLINE void part(vec v[2])
+{
+    (void)v;
+}
+
+INLINE void join(vec v[2])
+{
+    (void)v;
 }
 
 /* n (1..3) elements, the rest 0. */

@@ -6,6 +6,7 @@
 #ifndef WTE_KERNEL_AVX2_H
 #define WTE_KERNEL_AVX2_H
 #include <immintrin.h>
+#include <stdbool.h>
 #include "kernel/kernel_c.h"
 
 #define INLINE static inline __attribute__((always_inline))
@@ -29,6 +30,45 @@ INLINE __m256 load(enum type type, const void *x, size_t i)
     if (type == F32)
         return _mm256_loadu_ps((const float *)x + i);
     return widen(type, _mm_loadu_si128((const void *)((const uint16_t *)x + i)));
+}
+
+/* Two vectors from i on. Those of bfloat16 become floats without leaving their lanes, the even
+ * numbers in the first vector and the odd ones in the second. */
+INLINE void load_two(enum type type, const void *x, size_t i, vec out[2])
+{
+    if (type == BF16) {
+        __m256i both = _mm256_loadu_si256((const void *)((const uint16_t *)x + i));
+        out[0] = _mm256_castsi256_ps(_mm256_slli_epi32(both, 16));
+        out[1] =
+            _mm256_castsi256_ps(_mm256_and_si256(both, _mm256_set1_epi32((int32_t)0xFFFF0000u)));
+    } else {
+        out[0] = load(type, x, i);
+        out[1] = load(type, x, i + LANES);
+    }
+}
+
+/* Whether load_two parts even and odd numbers. */
+INLINE bool parts(enum type type)
+{
+    return type == BF16;
+}
+
+/* The same with numbers in order, and back. */
+INLINE void part(vec v[2])
+{
+    __m256 even = _mm256_shuffle_ps(v[0], v[1], _MM_SHUFFLE(2, 0, 2, 0)); /* 128-bit lanes mixed */
+    __m256 odd = _mm256_shuffle_ps(v[0], v[1], _MM_SHUFFLE(3, 1, 3, 1));
+
+    v[0] = _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(even), _MM_SHUFFLE(3, 1, 2, 0)));
+    v[1] = _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(odd), _MM_SHUFFLE(3, 1, 2, 0)));
+}
+
+INLINE void join(vec v[2])
+{
+    __m256 low = _mm256_unpacklo_ps(v[0], v[1]), high = _mm256_unpackhi_ps(v[0], v[1]);
+
+    v[0] = _mm256_permute2f128_ps(low, high, 0x20);
+    v[1] = _mm256_permute2f128_ps(low, high, 0x31);
 }
 
 /* The first n (1..7) lanes are on. */

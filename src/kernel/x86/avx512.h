@@ -6,6 +6,7 @@
 #ifndef WTE_KERNEL_AVX512_H
 #define WTE_KERNEL_AVX512_H
 #include <immintrin.h>
+#include <stdbool.h>
 #include "kernel/kernel_c.h"
 
 #define INLINE static inline __attribute__((always_inline))
@@ -37,6 +38,49 @@ INLINE __m512 load(enum type type, const void *x, size_t i)
     if (type == F32)
         return _mm512_loadu_ps((const float *)x + i);
     return widen(type, _mm256_loadu_si256((const void *)((const uint16_t *)x + i)));
+}
+
+/* Two vectors from i on. Those of bfloat16 become floats without leaving their lanes, the even
+ * numbers in the first vector and the odd ones in the second. */
+INLINE void load_two(enum type type, const void *x, size_t i, vec out[2])
+{
+    if (type == BF16) {
+        __m512i both = _mm512_loadu_si512((const uint16_t *)x + i);
+        out[0] = _mm512_castsi512_ps(_mm512_slli_epi32(both, 16));
+        out[1] =
+            _mm512_castsi512_ps(_mm512_and_si512(both, _mm512_set1_epi32((int32_t)0xFFFF0000u)));
+    } else {
+        out[0] = load(type, x, i);
+        out[1] = load(type, x, i + LANES);
+    }
+}
+
+/* Whether load_two parts even and odd numbers. */
+INLINE bool parts(enum type type)
+{
+    return type == BF16;
+}
+
+/* The same with numbers in order, and back. */
+INLINE void part(vec v[2])
+{
+    const __m512i even =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+    __m512 first = _mm512_permutex2var_ps(v[0], even, v[1]);
+
+    v[1] = _mm512_permutex2var_ps(v[0], odd, v[1]);
+    v[0] = first;
+}
+
+INLINE void join(vec v[2])
+{
+    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+    __m512 first = _mm512_permutex2var_ps(v[0], low, v[1]);
+
+    v[1] = _mm512_permutex2var_ps(v[0], high, v[1]);
+    v[0] = first;
 }
 
 INLINE __m512 load_masked(enum type type, const void *x, size_t i, __mmask16 mask)
