@@ -8,6 +8,7 @@ set -eu
 
 what=${1:-build}
 build="gcc libc6-dev make cmake pkg-config libjansson-dev zlib1g-dev libutf8proc-dev liblapacke libopenblas0-pthread"
+optional="libdnnl-dev" # oneDNN: used where it is there
 check="$build g++ libcmocka-dev bats jq mandoc"
 case $what in
 build) wanted=$build ;;
@@ -24,7 +25,16 @@ if command -v dpkg-query >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1; 
         state=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
         [ "$state" = installed ] || missing="$missing $package"
     done
-    [ -n "$missing" ] || exit 0
+    extra=
+    for package in $optional; do
+        state=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
+        [ "$state" = installed ] || ! apt-cache show "$package" >/dev/null 2>&1 ||
+            extra="$extra $package"
+    done
+    [ -n "$missing$extra" ] || exit 0
+    if [ -z "$missing" ] && [ "$(id -u)" -ne 0 ] && ! sudo -n true 2>/dev/null; then
+        exit 0 # nobody is asked for a password for it
+    fi
     sudo=
     if [ "$(id -u)" -ne 0 ]; then
         command -v sudo >/dev/null 2>&1 || {
@@ -33,16 +43,20 @@ if command -v dpkg-query >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1; 
         }
         sudo=sudo
     fi
-    echo "setup: installing$missing"
+    echo "setup: installing$missing$extra"
     log=build/setup.log
     mkdir -p build
     # shellcheck disable=SC2086
-    if ! { $sudo apt-get update && $sudo env DEBIAN_FRONTEND=noninteractive \
+    if [ -n "$missing" ] && ! { $sudo apt-get update && $sudo env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
         tail -n 20 "$log" >&2
         echo "setup: could not install$missing (the whole story is in $log)" >&2
         exit 1
     fi
+    for package in $extra; do
+        $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+            "$package" >>"$log" 2>&1 || echo "setup: doing without $package"
+    done
     exit 0
 fi
 
@@ -64,9 +78,9 @@ fi
 cat >&2 <<TEXT
 setup: missing:$lacking
 They are called:
-  Fedora    gcc make cmake pkgconf-pkg-config jansson-devel zlib-devel utf8proc-devel lapack openblas
+  Fedora    gcc make cmake pkgconf-pkg-config jansson-devel zlib-devel utf8proc-devel lapack openblas onednn-devel
             tests: libcmocka-devel bats jq mandoc
-  Arch      gcc make cmake pkgconf jansson zlib libutf8proc lapacke openblas
+  Arch      gcc make cmake pkgconf jansson zlib libutf8proc lapacke openblas onednn
             tests: cmocka bats jq mandoc
   Alpine    build-base cmake pkgconf jansson-dev zlib-dev utf8proc-dev openblas lapack
             tests: cmocka-dev bats jq mandoc

@@ -30,7 +30,11 @@ typedef enum wte_architecture { WTE_ARCHITECTURE_GPT2, WTE_ARCHITECTURE_BERT } w
 /** How weights are kept and multiplied. */
 typedef enum wte_precision {
     WTE_PRECISION_F32,  /**< as the checkpoint stores them, float32 arithmetic */
-    WTE_PRECISION_BF16, /**< weights as bfloat16, float32 arithmetic; keys and values as float16 */
+    WTE_PRECISION_BF16, /**< weights as bfloat16, float32 arithmetic; keys and values as float16.
+                           Where the processor multiplies bfloat16 (AVX512_BF16, AMX) and oneDNN is
+                           installed, more than WTE_SMALL_BATCH rows are rounded to bfloat16, too,
+                           before a product; its sums stay float32. Not yet run on such a
+                           processor. WTE_ONEDNN=0 in the environment turns it off */
     WTE_PRECISION_INT8  /**< weights as 8-bit integers with a scale for each output, activations as
                            8-bit integers with a scale for each row, sums exact; embeddings as in
                            BF16; keys and values as float16 */
@@ -92,7 +96,7 @@ WTE_API const wte_network_info *wte_network_get_info(const wte_network *network)
 typedef struct wte_session_options {
     size_t max_tokens;  /**< of one sequence, at most (0) as many as there are positions */
     size_t n_sequences; /**< how many there may be at once */
-    size_t max_rows; /**< tokens that go through the layers at once; 0: 512. Longer batches of GPT-2
+    size_t max_rows; /**< tokens that go through the layers at once; 0: 256. Longer batches of GPT-2
                         are cut; of BERT, whose sequences cannot be cut, at least max_tokens */
     unsigned n_threads; /**< 0: one per processor */
 } wte_session_options;
@@ -105,7 +109,8 @@ typedef struct wte_session_options {
 enum { WTE_SMALL_BATCH = 8 };
 
 /** Make a session: all its memory is taken here, except for taps, hidden states of more than
- * max_rows rows and logits of more than WTE_SMALL_BATCH, which grow when a run first needs them.
+ * max_rows rows and logits of more than WTE_SMALL_BATCH, which grow when a run first needs them,
+ * and for what oneDNN (see WTE_PRECISION_BF16) makes for each number of rows when it is first run.
  * Pages of the cache that no token used are never touched. Errors: E_RANGE, E_NOMEM. */
 WTE_API wte_status wte_session_new(const wte_network *network, const wte_session_options *options,
                                    wte_session **out, wte_error *err);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* linear.c - x * W + b, shared by all workers of a team
  *
- * Three ways. Which one is taken depends on the number of rows and the type of the weights only:
+ * Four ways. Which one is taken depends on the number of rows and the type of the weights, and the
+ * last one on the processor:
  *
  *   few    up to WTE__FEW_ROWS rows: bound by memory. W is read once, in order, as it lies in the
  *          file; the workers take runs of columns that are long enough for memory to stream.
@@ -17,14 +18,19 @@
  * in the second, as does the tile. Rows come in groups so that this holds for any number. int8   x
  * is quantised by rows. The sums are exact, so nothing depends on any order.
  *
- * In all of them an element's sum starts from 0 and goes over n_in in a fixed order (few and many
+ *   oneDNN many rows of bfloat16 in a session of bfloat16, where the processor multiplies these
+ *          (see onednn.c): x is rounded to bfloat16 once, then the workers take blocks of 64
+ *          columns and up to 256 rows, of which oneDNN gives the sums in an order of its own.
+ *
+ * In all others an element's sum starts from 0 and goes over n_in in a fixed order (few and many
  * over [in, out], and many over [out, in]: one chain of fused multiply-adds in ascending order; few
  * over [out, in]: the order of a dot product); then come the bias, the activation and the residual.
  * Blocks begin at multiples of 16 columns, so that an activation's vectors hold the same columns
  * however the work is cut. */
-#include "network/network_internal.h"
 #include <assert.h>
 #include <math.h>
+#include "network/network_internal.h"
+#include "network/onednn.h"
 
 enum {
     CACHE_LINE = 64,
@@ -59,14 +65,19 @@ static size_t smaller(size_t a, size_t b)
 }
 
 wte_status wte__scratch_new(wte__scratch *s, size_t max_rows, size_t widest, unsigned n_workers,
-                            wte_error *err)
+                            bool rounded, wte_error *err)
 {
+    /* of oneDNN, whose rows come in groups that are filled up */
+    const size_t n_groups = (max_rows + WTE__ONEDNN_ROWS - 1) / WTE__ONEDNN_ROWS;
+    const unsigned types = wte__onednn_types() & ~(rounded ? 0u : 1u << WTE__WEIGHT_BF16);
+    const size_t n_more = types ? n_groups * WTE__ONEDNN_STEP : 0;
     const size_t n_codes = max_rows + (size_t)n_workers * WTE__FEW_ROWS;
 
     *s = (wte__scratch){.max_rows = max_rows};
     if (max_rows > PTRDIFF_MAX / 8 || widest > PTRDIFF_MAX / 8) /* no sum below overflows */
         goto nomem;
-    s->packed_x = wte__alloc_aligned(round_up(max_rows, WTE__GEMM_MR), widest * sizeof(float));
+    s->packed_x =
+        wte__alloc_aligned(round_up(max_rows + n_more, WTE__GEMM_MR), widest * sizeof(float));
     s->codes = wte__alloc_aligned(n_codes, round_up(widest, WTE__QUERY_PAD));
     s->scales = wte__calloc(n_codes, sizeof *s->scales);
     s->own = wte__calloc(n_workers, sizeof(struct wte__product_own *));
@@ -75,6 +86,9 @@ wte_status wte__scratch_new(wte__scratch *s, size_t max_rows, size_t widest, uns
     for (unsigned i = 0; i < n_workers; i++)
         if (!(s->own[i] = wte__alloc_aligned(1, sizeof *s->own[i])))
             goto nomem;
+    s->onednn_types = types;
+    if (types && !(s->onednn = wte__onednn_new(n_workers)))
+        goto nomem;
     return WTE_OK;
 nomem:
     wte__scratch_free(s, n_workers);
@@ -85,6 +99,7 @@ void wte__scratch_free(wte__scratch *s, unsigned n_workers)
 {
     for (unsigned i = 0; s->own && i < n_workers; i++)
         wte__free(s->own[i]);
+    wte__onednn_free(s->onednn);
     wte__free(s->own);
     wte__free(s->scales);
     wte__free(s->codes);
@@ -323,6 +338,80 @@ static void many(const wte__product *p, const wte__scratch *s, wte__team *team, 
     }
 }
 
+/* ---- many rows by oneDNN ------------------------------------------------------------------- */
+
+_Static_assert((int)WTE__ONEDNN_ROWS *WTE__ONEDNN_COLUMNS <= TILE, "a block fits the tile");
+
+/* Whether a product is for oneDNN, which wants its numbers aligned. */
+static bool is_for_onednn(const wte__product *p, const wte__scratch *s)
+{
+    const wte__linear *l = p->linear;
+    const size_t size = l->type == WTE__WEIGHT_BF16 ? sizeof(uint16_t) : sizeof(float);
+
+    return (s->onednn_types >> l->type & 1) && p->n_rows > WTE__FEW_ROWS && l->n_in > 0 &&
+           (uintptr_t)l->weight % size == 0;
+}
+
+/* Give row r as oneDNN takes it: in the type of the weights, or zeros behind the last. */
+static void give_row(const wte__product *p, size_t r, unsigned char *out)
+{
+    const size_t n = p->linear->n_in;
+    const float *x = p->x + r * p->ldx;
+    const bool halves = p->linear->type == WTE__WEIGHT_BF16;
+
+    if (r >= p->n_rows)
+        memset(out, 0, n * (halves ? sizeof(uint16_t) : sizeof *x));
+    else if (halves)
+        wte__kernel()->f32_to_bf16(x, (uint16_t *)out, n);
+    else
+        memcpy(out, x, n * sizeof *x);
+}
+
+/* A block of columns of one group of rows. */
+static void block_onednn(const wte__product *p, const wte__scratch *s, const void *x, size_t first,
+                         size_t group, size_t column, unsigned worker)
+{
+    const size_t n_rows = smaller(p->n_rows - first, group);
+    const size_t n = smaller(p->linear->n_out - column, WTE__ONEDNN_COLUMNS);
+    float *sums = s->own[worker]->tile;
+
+    if (!wte__onednn_multiply(s->onednn, worker, p->linear, x, column, sums))
+        for (size_t i = 0; i < n_rows * n; i++)
+            sums[i] = NAN; /* a pass that has one fails */
+    for (size_t r = 0; r < n_rows; r++)
+        finish(p, first + r, column, n, sums + r * n);
+}
+
+/* False: oneDNN cannot be used, and nothing was done. */
+static bool many_onednn(const wte__product *p, const wte__scratch *s, wte__team *team,
+                        unsigned worker)
+{
+    const wte__linear *l = p->linear;
+    const size_t row = l->n_in * (l->type == WTE__WEIGHT_BF16 ? sizeof(uint16_t) : sizeof(float));
+    const size_t n_groups = (p->n_rows + WTE__ONEDNN_ROWS - 1) / WTE__ONEDNN_ROWS;
+    const size_t group = round_up((p->n_rows + n_groups - 1) / n_groups, WTE__ONEDNN_STEP);
+    const size_t n_blocks = (l->n_out + WTE__ONEDNN_COLUMNS - 1) / WTE__ONEDNN_COLUMNS;
+    unsigned char *x = (unsigned char *)s->packed_x;
+    int threads;
+
+    if (worker == 0)
+        wte__onednn_prepare(s->onednn, l, group);
+    for (size_t r; (r = wte__team_claim(team)) < n_groups * group;)
+        give_row(p, r, x + r * row);
+    wte__team_barrier(team);
+    if (!wte__onednn_ready(s->onednn))
+        return false;
+    threads = wte__onednn_begin();
+    for (size_t at; (at = wte__team_claim(team)) < n_blocks * n_groups;) {
+        const size_t first = at % n_groups * group;
+
+        block_onednn(p, s, x + first * row, first, group, at / n_groups * WTE__ONEDNN_COLUMNS,
+                     worker);
+    }
+    wte__onednn_end(threads);
+    return true;
+}
+
 /* ---- 8 bits ------------------------------------------------------------------------------ */
 
 /* Quantise a row. What is not finite makes the whole row NaN; a row whose largest number is too
@@ -392,7 +481,7 @@ void wte__product_run(const wte__product *p, const wte__scratch *s, wte__team *t
         int8(p, s, team, worker);
     else if (p->n_rows <= WTE__FEW_ROWS)
         few(p, s, team, worker);
-    else
+    else if (!is_for_onednn(p, s) || !many_onednn(p, s, team, worker))
         many(p, s, team, worker);
     wte__team_barrier(team);
 }

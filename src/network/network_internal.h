@@ -5,6 +5,7 @@
  *   widen.c      numbers of any stored type as float32
  *   convert.c    bfloat16 and 8-bit copies of the weights, and the file that keeps them
  *   linear.c     x * W + b for every type, layout and number of rows
+ *   onednn.c     the same by oneDNN, for many rows in bfloat16
  *   attention.c  scores, softmax and mix of one head, over the cells of a sequence
  *   forward.c    the layers of GPT-2 and BERT, run by all workers of a session together
  *   session.c    memory, sequences and their cells
@@ -25,7 +26,8 @@ typedef enum wte__weight_type {
     WTE__WEIGHT_INT8
 } wte__weight_type;
 
-/** How a matrix lies: GPT-2's Conv1D is [in, out], torch's Linear, embeddings and GGUF [out, in]. */
+/** How a matrix lies: GPT-2's Conv1D is [in, out], torch's Linear, embeddings and GGUF [out, in].
+ */
 typedef enum wte__orientation { WTE__IN_OUT, WTE__OUT_IN } wte__orientation;
 
 /** A matrix and its bias: y = x * W + bias, x [rows, n_in], y [rows, n_out]. */
@@ -34,8 +36,8 @@ typedef struct wte__linear {
     wte__weight_type type;
     wte__orientation orientation; /* INT8 always OUT_IN */
     size_t n_in, n_out;
-    size_t stride; /* elements from one row of the stored matrix to the next; INT8: a multiple of 64,
-                      padded with zeros, 64 readable bytes behind the last row */
+    size_t stride; /* elements from one row of the stored matrix to the next; INT8: a multiple of
+                      64, padded with zeros, 64 readable bytes behind the last row */
     const float *scales; /* [n_out] INT8: a weight is scale * code */
     const float *bias;   /* [n_out] or NULL */
 } wte__linear;
@@ -52,8 +54,9 @@ typedef struct wte__norm {
 } wte__norm;
 
 typedef struct wte__layer {
-    wte__norm norm1, norm2; /* GPT-2: ln_1, ln_2; BERT: attention.output.LayerNorm, output.LayerNorm */
-    wte__linear qkv[3];     /* GPT-2: [0] gives all three side by side; BERT: one each */
+    wte__norm norm1,
+        norm2;          /* GPT-2: ln_1, ln_2; BERT: attention.output.LayerNorm, output.LayerNorm */
+    wte__linear qkv[3]; /* GPT-2: [0] gives all three side by side; BERT: one each */
     wte__linear attention_out, up, down;
 } wte__layer;
 
@@ -143,11 +146,16 @@ typedef struct wte__scratch {
     float *scales;   /* [max_rows + n_workers * WTE__FEW_ROWS] */
     size_t max_rows;
     struct wte__product_own **own; /* [n_workers] */
+    struct wte__onednn *onednn;    /* NULL where it is not used */
+    unsigned onednn_types;         /* of weights that it should multiply: 1 << type */
 } wte__scratch;
 
-/** Take scratch for products of up to max_rows rows with n_in up to widest. Errors: E_NOMEM. */
+/** Take scratch for products of up to max_rows rows with n_in up to widest.
+ *   rounded  x may be rounded to bfloat16 before it is multiplied with a matrix of bfloat16, if
+ *            there are more than WTE__FEW_ROWS rows: by oneDNN, see onednn.h
+ * Errors: E_NOMEM. */
 wte_status wte__scratch_new(wte__scratch *s, size_t max_rows, size_t widest, unsigned n_workers,
-                            wte_error *err);
+                            bool rounded, wte_error *err);
 void wte__scratch_free(wte__scratch *s, unsigned n_workers);
 
 /** One product. */
@@ -161,8 +169,8 @@ typedef struct wte__product {
 } wte__product;
 
 /** Compute a product with all workers of a team: every worker calls it with the same arguments.
- * x must be complete before; y is complete when it returns (it ends with a barrier). Each element of
- * y has a fixed order of summation that depends neither on the number of workers nor, up to
+ * x must be complete before; y is complete when it returns (it ends with a barrier). Each element
+ * of y has a fixed order of summation that depends neither on the number of workers nor, up to
  * WTE_SMALL_BATCH rows, on the number of rows. */
 void wte__product_run(const wte__product *p, const wte__scratch *s, wte__team *team,
                       unsigned worker);
@@ -231,11 +239,11 @@ typedef struct wte__row {
 
 /** Rows that go through the layers together: those of a batch, or a part of them. */
 typedef struct wte__pass {
-    size_t first, n;            /* which rows of the batch */
-    wte__row *rows;             /* [n] */
-    uint32_t *cells;            /* [n] where their keys and values go */
-    uint32_t *logit_rows;       /* [n_logits] rows of the pass that give logits */
-    uint32_t *first_rows;       /* [n_firsts] BERT: rows that begin a sequence */
+    size_t first, n;      /* which rows of the batch */
+    wte__row *rows;       /* [n] */
+    uint32_t *cells;      /* [n] where their keys and values go */
+    uint32_t *logit_rows; /* [n_logits] rows of the pass that give logits */
+    uint32_t *first_rows; /* [n_firsts] BERT: rows that begin a sequence */
     size_t n_logits, n_firsts;
     size_t logits_before, firsts_before; /* those of earlier passes */
     bool stop;                           /* cancelled: written by worker 0 at a layer's begin */
@@ -261,9 +269,9 @@ struct wte_session {
     wte__pass pass;
     wte__scratch scratch;
     float *stream, *normed, *qkv, *mixed, *inner; /* [max_rows, n_embd or 3 n_embd or n_inner] */
-    float **weights; /* [n_workers][max_tokens] of attention */
-    float **own;     /* [n_workers][2][WTE__FEW_ROWS, n_embd] rows that each worker has for itself */
-    uint32_t *iota;  /* [max_rows] 0, 1, 2...: BERT's cells */
+    float **weights;                              /* [n_workers][max_tokens] of attention */
+    float **own;    /* [n_workers][2][WTE__FEW_ROWS, n_embd] rows that each worker has for itself */
+    uint32_t *iota; /* [max_rows] 0, 1, 2...: BERT's cells */
     /* the last run */
     float *hidden;        /* [rows, n_embd] */
     float *logits;        /* [n_logit_rows, n_vocab] */

@@ -17,7 +17,7 @@
 #include "network/network_internal.h"
 #include <math.h>
 
-enum { DEFAULT_ROWS = 512 };
+enum { DEFAULT_ROWS = 256 };
 
 /* ---- memory ------------------------------------------------------------------------------ */
 
@@ -182,7 +182,8 @@ wte_status wte_session_new(const wte_network *network, const wte_session_options
     if (status)
         goto fail;
     s->n_workers = wte__team_size(s->team);
-    status = wte__scratch_new(&s->scratch, s->max_rows, widest_input(network), s->n_workers, err);
+    status = wte__scratch_new(&s->scratch, s->max_rows, widest_input(network), s->n_workers,
+                              network->info.precision == WTE_PRECISION_BF16, err);
     if (status)
         goto fail;
     if (!take_cache(s) || !take_sequences(s) || !take_rows(s) || !take_workers(s) ||

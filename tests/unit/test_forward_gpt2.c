@@ -320,7 +320,8 @@ static double worst_logit(const char *folder, wte_precision precision)
  * once by its own product and twice (two matrices one after the other) in each of 2 n_layer steps,
  * which are independent: sqrt(1 + 4 n_layer) = 3.6 with 3 layers. The worst of 64 rows of 512 is
  * some 4.3 deviations, the largest logit of a row 3: together 5.2. Twice that, since norms and
- * attention make errors larger or smaller: bf16 1.7e-2, int8 1e-1 of the largest logit. */
+ * attention make errors larger or smaller: bf16 1.7e-2, int8 1e-1 of the largest logit. Through
+ * oneDNN activations are rounded to bfloat16 as well: sqrt(2) times as much, 2.4e-2. */
 static void rounded_precisions_stay_within_their_bounds(void **state)
 {
     static const test_shape shape = {false, 3, 3, 48, 192, 96, 512};
@@ -332,14 +333,14 @@ static void rounded_precisions_stay_within_their_bounds(void **state)
     bf16 = worst_logit(folder, WTE_PRECISION_BF16);
     int8 = worst_logit(folder, WTE_PRECISION_INT8);
     print_message("of the largest logit: bf16 %.2g, int8 %.2g\n", bf16, int8);
-    assert_true(bf16 > 0 && bf16 <= 1.7e-2);
+    assert_true(bf16 > 0 && bf16 <= 2.4e-2);
     assert_true(int8 > bf16 && int8 <= 0.1);
     if (shared_file("golden/gpt2_small_vocab")) {
         snprintf(folder, sizeof folder, "%s", shared_file("golden/gpt2_small_vocab"));
         bf16 = worst_logit(folder, WTE_PRECISION_BF16);
         int8 = worst_logit(folder, WTE_PRECISION_INT8);
         print_message("gpt2_small_vocab: bf16 %.2g, int8 %.2g\n", bf16, int8);
-        assert_true(bf16 > 0 && bf16 <= 1.7e-2);
+        assert_true(bf16 > 0 && bf16 <= 2.4e-2);
         assert_true(int8 > bf16 && int8 <= 0.1);
     }
 }

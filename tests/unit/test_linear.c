@@ -14,9 +14,10 @@ static wte__scratch scratches[N_TEAMS];
 static int begin(void **state)
 {
     (void)state;
+    setenv("WTE_ONEDNN", "0", 1); /* test_onednn.c has those */
     for (int i = 0; i < N_TEAMS; i++)
         if (wte__team_new(team_sizes[i], &teams[i], NULL) != WTE_OK ||
-            wte__scratch_new(&scratches[i], MAX_ROWS, WIDEST, team_sizes[i], NULL) != WTE_OK)
+            wte__scratch_new(&scratches[i], MAX_ROWS, WIDEST, team_sizes[i], false, NULL) != WTE_OK)
             return -1;
     return 0;
 }
@@ -436,7 +437,7 @@ static void every_allocation_may_fail(void **state)
         wte_status status;
 
         wte__fail_alloc(nth);
-        status = wte__scratch_new(&s, 10, 20, 2, &err);
+        status = wte__scratch_new(&s, 10, 20, 2, false, &err);
         wte__fail_alloc(-1);
         if (status == WTE_OK)
             break;
@@ -452,8 +453,8 @@ static void more_than_there_can_be_is_refused(void **state)
     wte__scratch s;
     (void)state;
 
-    assert_int_equal(wte__scratch_new(&s, SIZE_MAX, 20, 2, NULL), WTE_E_NOMEM);
-    assert_int_equal(wte__scratch_new(&s, 20, SIZE_MAX, 2, NULL), WTE_E_NOMEM);
+    assert_int_equal(wte__scratch_new(&s, SIZE_MAX, 20, 2, false, NULL), WTE_E_NOMEM);
+    assert_int_equal(wte__scratch_new(&s, 20, SIZE_MAX, 2, false, NULL), WTE_E_NOMEM);
 }
 
 int main(void)
