@@ -327,7 +327,7 @@ class Bench:
         against("prefill", "int8", ["llama.cpp F16", "llama.cpp Q8_0"], None)
         against("prefill", "f32", ["torch f32"], 1.5)
         against("prefill", "f32", ["llama.cpp F32"], 1.3)
-        self.table.add("plain read, %d threads, 1.3 GB" % self.args.threads, "memory", "GB/s", reads)
+        self.table.add("plain read of the mapped file, %d threads" % self.args.threads, "memory", "GB/s", reads)
         for p in PRECISIONS:
             self.table.add("decode as a share of read bandwidth / %.0f MB a token" % (
                 bytes_of[p] / 1e6), "wte " + p, "%", shares[p], ">= 90 %",

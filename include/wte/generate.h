@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /** wte/generate.h - how the next token is chosen
  *
- * A chain of processors changes the scores of all tokens; a strategy then chooses: greedy, sampling,
- * beam search, beam sampling, diverse beam groups, beam search with forced words, contrastive
- * search. Names, defaults and order are those of transformers' GenerationConfig and generate(), of
- * version 4.40 and later, so that a parameter found in somebody's Python means the same here.
+ * A chain of processors changes the scores of all tokens; a strategy then chooses: greedy,
+ * sampling, beam search, beam sampling, diverse beam groups, beam search with forced words,
+ * contrastive search. Names, defaults and order are those of transformers' GenerationConfig and
+ * generate(), of version 4.40 and later, so that a parameter found in somebody's Python means the
+ * same here.
  *
  * Order of the chain: sequence bias, diversity, repetition penalty, no repeated n-gram, bad words,
  * min length, min new tokens, prefix-allowed tokens, forced BOS, forced EOS, remove invalid values,
- * exponential decay, suppress, begin suppress, renormalise; then, when sampling, temperature, top-k,
- * top-p, min-p, typical-p, epsilon, eta, renormalise. What Hugging Face has not stands where its
- * authors put it: DRY after the repetition penalty, top-n-sigma before top-k, XTC and mirostat after
- * eta.
+ * exponential decay, suppress, begin suppress, renormalise; then, when sampling, temperature,
+ * top-k, top-p, min-p, typical-p, epsilon, eta, renormalise. What Hugging Face has not stands where
+ * its authors put it: DRY after the repetition penalty, top-n-sigma before top-k, XTC and mirostat
+ * after eta.
  *
  * Sampling draws from torch's CPU generator and by torch's recipe for multinomial, so that a seed
  * gives the tokens that generate() gives with a torch that does not draw through MKL. */
@@ -66,9 +67,9 @@ typedef struct wte_generate_options {
     size_t max_new_tokens; /**< 0: not set */
     size_t min_length;     /**< below it no EOS */
     size_t min_new_tokens;
-    double max_time; /**< seconds, 0: no limit */
-    const char *const *stop_strings; /**< one that ends in the newest token ends a sequence; of beams
-                                        each by itself, as an EOS does */
+    double max_time;                 /**< seconds, 0: no limit */
+    const char *const *stop_strings; /**< one that ends in the newest token ends a sequence; of
+                                        beams each by itself, as an EOS does */
     size_t n_stop_strings;
     const wte_tokenizer *tokenizer; /**< needed for stop_strings only */
     wte_ids eos;                    /**< any of them ends a sequence */
@@ -79,12 +80,12 @@ typedef struct wte_generate_options {
     size_t num_beams, num_beam_groups, num_return_sequences;
     float diversity_penalty, length_penalty;
     wte_early_stopping early_stopping;
-    float penalty_alpha;               /**< above 0, with top_k: contrastive search */
+    float penalty_alpha;                /**< above 0, with top_k: contrastive search */
     const wte_forced_word *force_words; /**< [n_force_words] beam search with forced words */
     size_t n_force_words;
-    size_t prompt_lookup_num_tokens; /**< draft tokens copied from the text so far; 0: off. It changes
-                                        the speed, never the tokens. Greedy search and one sample;
-                                        others run without */
+    size_t prompt_lookup_num_tokens; /**< draft tokens copied from the text so far; 0: off. It
+                                        changes the speed, never the tokens. Greedy search and one
+                                        sample; others run without */
     uint64_t seed;
 
     /* processors */
@@ -95,10 +96,10 @@ typedef struct wte_generate_options {
     const wte_sequence_bias *sequence_bias; /**< [n_sequence_bias] */
     size_t n_sequence_bias;
     wte_ids suppress, begin_suppress;
-    int64_t forced_bos_id;  /**< -1: none */
-    wte_ids forced_eos;     /**< only these at max_length */
-    size_t decay_start;     /**< exponential_decay_length_penalty: new tokens before it begins */
-    float decay_factor;     /**< 0: off */
+    int64_t forced_bos_id; /**< -1: none */
+    wte_ids forced_eos;    /**< only these at max_length */
+    size_t decay_start;    /**< exponential_decay_length_penalty: new tokens before it begins */
+    float decay_factor;    /**< 0: off */
     int renormalize_logits;
     int remove_invalid_values; /**< NaN becomes 0, infinities the largest numbers */
     wte_prefix_allowed_fn prefix_allowed;
@@ -110,12 +111,12 @@ typedef struct wte_generate_options {
     float top_p, min_p, typical_p, epsilon_cutoff, eta_cutoff;
 
     /* beyond Hugging Face */
-    float top_n_sigma;                     /**< 0: off (Tang et al. 2024) */
-    float xtc_probability, xtc_threshold;  /**< 0: off; threshold at most 0.5 */
-    float mirostat_tau, mirostat_eta;      /**< mirostat 2; tau 0: off (Basu et al. 2021) */
-    float dry_multiplier, dry_base;        /**< multiplier 0: off */
-    size_t dry_allowed_length, dry_range;  /**< range 0: the whole text */
-    wte_ids dry_breakers;                  /**< tokens over which a match does not reach */
+    float top_n_sigma;                    /**< 0: off (Tang et al. 2024) */
+    float xtc_probability, xtc_threshold; /**< 0: off; threshold at most 0.5 */
+    float mirostat_tau, mirostat_eta;     /**< mirostat 2; tau 0: off (Basu et al. 2021) */
+    float dry_multiplier, dry_base;       /**< multiplier 0: off */
+    size_t dry_allowed_length, dry_range; /**< range 0: the whole text */
+    wte_ids dry_breakers;                 /**< tokens over which a match does not reach */
 
     wte_token_fn on_token;
     void *on_token_data;
@@ -127,8 +128,7 @@ typedef struct wte_generate_options {
 WTE_API void wte_generate_options_init(wte_generate_options *options);
 
 /** Find contradictions. Errors: E_RANGE, which names the option, what it is and what is allowed. */
-WTE_API wte_status wte_generate_options_check(const wte_generate_options *options,
-                                              wte_error *err);
+WTE_API wte_status wte_generate_options_check(const wte_generate_options *options, wte_error *err);
 
 typedef enum wte_finish {
     WTE_FINISH_LENGTH,
@@ -144,25 +144,25 @@ WTE_API const char *wte_finish_name(wte_finish finish);
 typedef struct wte_generated {
     uint32_t *ids; /**< [n] prompt and new tokens, without padding */
     size_t n, n_prompt;
-    double score;         /**< beam modes: Hugging Face's sequences_scores, the sum of processed scores
-                             / n_new^length_penalty; else the same as sum_log_prob */
-    double sum_log_prob;  /**< sum of the network's own log-probabilities of the new tokens, before
-                             any processor and without length penalty; NaN where not known */
-    float *token_scores;  /**< [n - n_prompt] processed score of each new token (transition_scores) */
+    double score; /**< beam modes: Hugging Face's sequences_scores, the sum of processed scores
+                     / n_new^length_penalty; else the same as sum_log_prob */
+    double sum_log_prob; /**< sum of the network's own log-probabilities of the new tokens, before
+                            any processor and without length penalty; NaN where not known */
+    float
+        *token_scores; /**< [n - n_prompt] processed score of each new token (transition_scores) */
     wte_finish finish;
 } wte_generated;
 
 typedef struct wte_generation {
     wte_generated *sequences; /**< [n] num_return_sequences for each prompt, best first */
     size_t n;
-    size_t n_steps;     /**< passes through the network after the prompts' */
-    size_t n_accepted;  /**< tokens of accepted drafts of prompt lookup */
+    size_t n_steps;    /**< passes through the network after the prompts' */
+    size_t n_accepted; /**< tokens of accepted drafts of prompt lookup */
 } wte_generation;
 
 /** Continue prompts.
- *   session  of a GPT-2 with n_sequences >= prompts * max(num_beams, num_return_sequences) (contrastive
- *            search: * top_k); its sequences are overwritten
- *   prompts  [n] at least one token each
+ *   session  of a GPT-2 with n_sequences >= prompts * max(num_beams, num_return_sequences)
+ * (contrastive search: * top_k); its sequences are overwritten prompts  [n] at least one token each
  *   out      free with wte_generation_free()
  * Errors: E_RANGE (options contradict each other, ids out of range, the session has too few
  * sequences; all tokens were ruled out; a prompt that fills the context), E_UNSUPPORTED (BERT),
@@ -179,18 +179,19 @@ WTE_API size_t wte_generate_sequences(const wte_generate_options *options, size_
 /** A token that a step considered. */
 typedef struct wte_candidate {
     uint32_t id;
-    uint32_t beam;     /**< which running sequence it would continue */
-    float logit;       /**< of the network */
-    float prob;        /**< of the network's own distribution */
-    float processed;   /**< probability after the whole chain, 0 where ruled out */
-    double score;      /**< what candidates are ranked by: beams: the running sum */
-    int chosen;        /**< 1: continues a beam; 2: ends a hypothesis; 0: dropped */
+    uint32_t beam;      /**< which running sequence it would continue */
+    float logit;        /**< of the network */
+    float prob;         /**< of the network's own distribution */
+    float processed;    /**< probability after the whole chain, 0 where ruled out */
+    double score;       /**< what candidates are ranked by: beams: the running sum */
+    int chosen;         /**< 1: continues a beam; 2: ends a hypothesis; 0: dropped */
     uint32_t next_beam; /**< chosen 1: the sequence that it becomes */
 } wte_candidate;
 
 /** One step: the best candidates of every running sequence, best first; of beams those that were
- * looked at. Greedy search, sampling and contrastive search tell each sequence's step by itself, its
- * number as `beam`: then also the network's best that the chain ruled out, by the chain's score. */
+ * looked at. Greedy search, sampling and contrastive search tell each sequence's step by itself,
+ * its number as `beam`: then also the network's best that the chain ruled out, by the chain's
+ * score. */
 typedef struct wte_trace_step {
     size_t step;   /**< from 0 */
     size_t prompt; /**< which of the prompts */
@@ -228,8 +229,8 @@ WTE_API wte_status wte_chain_apply(wte_chain *chain, const uint32_t *ids, size_t
                                    size_t sequence, size_t first, size_t end, float *scores,
                                    wte_error *err);
 
-/** Softmax in float32, as torch computes it on the CPU within 1e-7. scores may be probs. To draw from it:
- * wte_generator_multinomial() in wte/random.h. */
+/** Softmax in float32, as torch computes it on the CPU within 1e-7. scores may be probs. To draw
+ * from it: wte_generator_multinomial() in wte/random.h. */
 WTE_API void wte_softmax(const float *scores, size_t n, float *probs);
 
 /** The k best of n scores, best first, of equal ones the lower id. */

@@ -17,7 +17,8 @@ const struct page page_cache = {
         "rows begin, their lengths, a hash of the words, 8-bit codes) is kept in an index, so that "
         "the next open is instant; so are the tables of a large tokenizer and weights that were "
         "converted to bfloat16 or 8 bits. They are in $WTE_CACHE, $XDG_CACHE_HOME/wte or "
-        "~/.cache/wte, whichever is set first. What is kept of a file that has changed is noticed and made "
+        "~/.cache/wte, whichever is set first. What is kept of a file that has changed is noticed "
+        "and made "
         "again; --no-cache of the other commands turns all this off.",
     .writes = ".json .tsv",
     .examples = examples,
