@@ -6,10 +6,11 @@
  *     decode:CONTEXT:NEW:BATCH:N   BATCH sequences of CONTEXT tokens are run, then NEW tokens of
  *                                  each, one by one, with logits; N times
  *     share:CONTEXT:NEW:N          the same for one sequence, and before each of the N times a
- * plain read of more memory than any cache holds prefill:TOKENS:N             one sequence from
- * nothing, with logits of its last token encode:TOKENS:N              BERT: one sequence, hidden
- * states memory:TOKENS                a prompt, then token by token until there are TOKENS: memory
- * after
+ *                                  plain read of the checkpoint's file
+ *     prefill:TOKENS:N             one sequence from nothing, with logits of its last token
+ *     encode:TOKENS:N              BERT: one sequence, hidden states
+ *     memory:TOKENS                a prompt, then token by token until there are TOKENS: memory
+ *                                  after
  *
  * Prints one JSON object. Seconds are of the tokens named: NEW steps, or one pass; each case runs
  * once untimed before. A step's token is given, not chosen: running the network is all that is

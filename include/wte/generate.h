@@ -161,8 +161,10 @@ typedef struct wte_generation {
 } wte_generation;
 
 /** Continue prompts.
- *   session  of a GPT-2 with n_sequences >= prompts * max(num_beams, num_return_sequences)
- * (contrastive search: * top_k); its sequences are overwritten prompts  [n] at least one token each
+ *   session  of a GPT-2 with at least wte_generate_sequences() sequences: prompts times the larger
+ *            of num_beams and num_return_sequences (contrastive search: times top_k); they are
+ *            overwritten
+ *   prompts  [n] at least one token each
  *   out      free with wte_generation_free()
  * Errors: E_RANGE (options contradict each other, ids out of range, the session has too few
  * sequences; all tokens were ruled out; a prompt that fills the context), E_UNSUPPORTED (BERT),

@@ -16,8 +16,9 @@ WTE_BEGIN_DECLS
  *         $GENSIM_DATA_DIR or ~/gensim-data) or of the Hugging Face cache ("gpt2",
  *         "openai-community/gpt2", "bert-large-uncased": $HF_HUB_CACHE, $HF_HOME/hub,
  *         ~/.cache/huggingface/hub, snapshot of refs/main); "demo"; or NULL for $WTE_MODEL, else
- * the model that ships with wte out   [size] receives the path Errors: E_NOTFOUND, which says where
- * was looked; E_RANGE (size is too small). */
+ *         the model that ships with wte
+ *   out   [size] receives the path
+ * Errors: E_NOTFOUND, which says where was looked; E_RANGE (size is too small). */
 WTE_API wte_status wte_model_find(const char *name, char *out, size_t size, wte_error *err);
 
 typedef enum wte_family { WTE_FAMILY_VECTORS, WTE_FAMILY_GPT2, WTE_FAMILY_BERT } wte_family;
@@ -34,7 +35,7 @@ typedef struct wte_model_info {
     uint64_t parameters; /**< as torch counts them: shared tensors once, buffers not at all */
     uint64_t bytes;      /**< of the weight files */
     const char *note;    /**< what a person should know ("config.json says float16, wte.weight is
-                            F32"),    else "" */
+                            F32"), else "" */
 } wte_model_info;
 
 /** Open a model. Cheap: files are mapped; a space is made when it is first asked for.

@@ -82,9 +82,11 @@ typedef enum wte_analogy_method {
 } wte_analogy_method;
 
 /** a is to b as c is to what? Both answers at once: with the three words left out, and with all
- * rows. options        k, metric (RAW and ADD), row range; exclude is not used without, with
- * [options->k] each; either may be NULL query_ranks    [3] receives the ranks of a, b and c among
- * all rows, or NULL Errors: E_RANGE, E_NOMEM. */
+ * rows.
+ *   options        k, metric (RAW and ADD), row range; exclude is not used
+ *   without, with  [options->k] each; either may be NULL
+ *   query_ranks    [3] receives the ranks of a, b and c among all rows, or NULL
+ * Errors: E_RANGE, E_NOMEM. */
 WTE_API wte_status wte_analogy(const wte_space *space, uint32_t a, uint32_t b, uint32_t c,
                                wte_analogy_method method, const wte_search_options *options,
                                wte_neighbor *without, size_t *n_without, wte_neighbor *with,

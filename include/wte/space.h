@@ -124,8 +124,10 @@ WTE_API wte_status wte_space_vector(const wte_space *space, uint32_t id, float *
 /** Give a row's Euclidean length, as float32 of a sum in float64. 0 if `id` is out of range. */
 WTE_API float wte_space_norm(const wte_space *space, uint32_t id);
 
-/** Suggest words like one that is not there: by case, then by edit distance (at most 2), then by
- * id. out    [k] ids out_n  receives how many were found Cost: one pass over the words. */
+/** Suggest words like one that is not there: by case, then by edit distance (at most 2), then by id.
+ *   out    [k] ids
+ *   out_n  receives how many were found
+ * Cost: one pass over the words. */
 WTE_API void wte_space_suggest(const wte_space *space, const char *word, size_t len, size_t k,
                                uint32_t *out, size_t *out_n);
 

@@ -32,9 +32,10 @@ typedef struct wte_tokenizer_info {
 
 /** Open the tokenizer of a folder or a single file.
  *   path  a folder with vocab.json + merges.txt, vocab.txt or tokenizer.json
- * (tokenizer_config.json, special_tokens_map.json and added_tokens.json are read for their options
- * and tokens), or one of vocab.json, vocab.txt, tokenizer.json; or a GGUF out   free with
- * wte_tokenizer_free() Errors: E_IO, E_FORMAT, E_NOTFOUND (which says what is missing), E_NOMEM. */
+ *         (tokenizer_config.json, special_tokens_map.json and added_tokens.json are read for their
+ *         options and tokens), or one of vocab.json, vocab.txt, tokenizer.json; or a GGUF
+ *   out   free with wte_tokenizer_free()
+ * Errors: E_IO, E_FORMAT, E_NOTFOUND (which says what is missing), E_NOMEM. */
 WTE_API wte_status wte_tokenizer_open(const char *path, wte_tokenizer **out, wte_error *err);
 /** The same, by way of the cache folder: of a large vocabulary what had to be computed is kept in a
  * file there and mapped the next time. A kept file that is stale or damaged is noticed and

@@ -40,10 +40,12 @@ WTE_API wte_status wte_space_transform(const wte_space *space, const wte_transfo
  *   d        how many components, at most min(rows - 1, dim)
  *   points   [n or n_rows, d] coordinates, or NULL
  *   components  [d, dim] rows of length 1, sign such that the entry of largest size is positive, or
- * NULL mean     [dim], or NULL variance [d] explained variance, s^2/(n-1), or NULL ratio    [d]
- * share of the total variance, or NULL Computed in float64 (covariance and LAPACK's dsyevr).
- * Source: as sklearn.decomposition.PCA. Errors: E_RANGE, E_NOMEM, E_UNSUPPORTED (LAPACK is not
- * installed). */
+ *            NULL
+ *   mean     [dim], or NULL
+ *   variance [d] explained variance, s^2/(n-1), or NULL
+ *   ratio    [d] share of the total variance, or NULL
+ * Computed in float64 (covariance and LAPACK's dsyevr). Source: as sklearn.decomposition.PCA.
+ * Errors: E_RANGE, E_NOMEM, E_UNSUPPORTED (LAPACK is not installed). */
 WTE_API wte_status wte_space_pca(const wte_space *space, const uint32_t *ids, size_t n, size_t d,
                                  float *points, float *components, float *mean, double *variance,
                                  double *ratio, wte_error *err);

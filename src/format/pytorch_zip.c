@@ -18,8 +18,8 @@
  *     end record         "PK\5\6", 22 bytes: entries 10, size of the directory 12, its place 16,
  *                        length of the comment 20
  *     zip64              a size or place of 0xFFFFFFFF is in the entry's extra field 1 as 64 bits;
- * if one of the end record is, "PK\6\7" in front of it says where "PK\6\6" is, which has them at 32
- * 40 48
+ *                        if one of the end record is, "PK\6\7" in front of it says where "PK\6\6"
+ *                        is, which has them at 32 40 48
  *
  * The directory is believed, and it has to make sense: every entry inside the file, none over
  * another, no name twice, the local header with the same name. An archive that somebody packed

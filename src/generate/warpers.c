@@ -5,15 +5,18 @@
  *
  *   top-k        score of the k-th best; ties with it are kept
  *   top-p        going up from the least likely, tokens go while their sum is at most 1 - p. Of
- * equal tokens at the edge those with the lower ids go, because torch sorts upwards and keeps the
- * order of equals min-p        p times the largest probability typical-p    distance of -log(prob)
- * from the entropy: the least distant, up to the first with which their mass reaches p epsilon the
- * cutoff; eta: min(cutoff, sqrt(cutoff) * exp(-entropy)) top-n-sigma  largest score - n * standard
- * deviation of the scores that are not ruled out. A temperature before it changes nothing XTC with
- * its probability: all tokens over the threshold but the least likely of them go. The chance is a
- * hash of the seed, the sequence and the place in the text, not a draw, so that the sampler's
- * stream and a repeated call stay what they are mirostat 2   2^-mu; mu begins at 2 tau and then
- * follows the surprise of what was drawn
+ *                equal tokens at the edge those with the lower ids go, because torch sorts upwards
+ *                and keeps the order of equals
+ *   min-p        p times the largest probability
+ *   typical-p    distance of -log(prob) from the entropy: the least distant, up to the first with
+ *                which their mass reaches p
+ *   epsilon      the cutoff; eta: min(cutoff, sqrt(cutoff) * exp(-entropy))
+ *   top-n-sigma  largest score - n * standard deviation of the scores that are not ruled out. A
+ *                temperature before it changes nothing
+ *   XTC          with its probability: all tokens over the threshold but the least likely of them
+ *                go. The chance is a hash of the seed, the sequence and the place in the text, not a
+ *                draw, so that the sampler's stream and a repeated call stay what they are
+ *   mirostat 2   2^-mu; mu begins at 2 tau and then follows the surprise of what was drawn
  *
  * At least `keep` tokens stay. The cutoffs are compared as torch compares: a float with the float
  * nearest to Python's number.

@@ -97,8 +97,8 @@ typedef struct wte__kernels {
                             size_t ldx, size_t n_rows, float *y, size_t ldy);
 
     /** Few rows times a matrix that lies [out, in]: y[r][j] = sum over i of x[r][i] * w[j][i], to
-     * the bits of dot_f32, dot_f16, dot_bf16 (w, x), whatever n_rows is. w  [n, ldw], x [n_rows,
-     * ldx], y [n_rows, ldy]; n_rows at most WTE__FEW_ROWS */
+     * the bits of dot_f32, dot_f16, dot_bf16 (w, x), whatever n_rows is.
+     *   w  [n, ldw], x [n_rows, ldx], y [n_rows, ldy]; n_rows at most WTE__FEW_ROWS */
     void (*few_out_in_f32)(const float *w, size_t ldw, size_t n, size_t n_in, const float *x,
                            size_t ldx, size_t n_rows, float *y, size_t ldy);
     void (*few_out_in_f16)(const uint16_t *w, size_t ldw, size_t n, size_t n_in, const float *x,

@@ -7,16 +7,17 @@
  *   few    up to WTE__FEW_ROWS rows: bound by memory. W is read once, in order, as it lies in the
  *          file; the workers take runs of columns that are long enough for memory to stream.
  *   many   more rows: bound by arithmetic. x is packed once into strips of WTE__GEMM_MR rows; then
- * the workers take blocks of columns. Of its block a worker packs a piece of W at a time, widened,
- * into panels of WTE__GEMM_NR columns:
+ *          the workers take blocks of columns. Of its block a worker packs a piece of W at a time,
+ *          widened, into panels of WTE__GEMM_NR columns:
  *
  *            packed x  [strips][n_in][MR]     shared
  *            panels    [COLUMNS / NR][piece of n_in][NR]     of the worker
  *            tile      [rows of a group][COLUMNS]            of the worker, the sums
  *
  *          A piece of a strip stays in the first-level cache while it meets all panels, which stay
- * in the second, as does the tile. Rows come in groups so that this holds for any number. int8   x
- * is quantised by rows. The sums are exact, so nothing depends on any order.
+ *          in the second, as does the tile. Rows come in groups so that this holds for any number.
+ *
+ *   int8   x is quantised by rows. The sums are exact, so nothing depends on any order.
  *
  *   oneDNN many rows of bfloat16 in a session of bfloat16, where the processor multiplies these
  *          (see onednn.c): x is rounded to bfloat16 once, then the workers take blocks of 64

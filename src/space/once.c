@@ -11,7 +11,7 @@
  *              computed for the rows that come among the k best.
  *     hash     tells rows whose word an earlier row has, which are never found. Vocabularies rarely
  *              have any, so the answer is checked instead: if the word of one of the k rows is
- * found before it, the space is measured and searched as any other.
+ *              found before it, the space is measured and searched as any other.
  *
  * Scores come from the same function as in every search, with the same lengths, so the answer is
  * the same to the last bit. Nothing is kept: whoever asks for more than a few neighbours, or asks

@@ -44,9 +44,10 @@ void wte__range_free(wte__range *r);
 /** Tell whether a row of the range may be an answer. */
 bool wte__range_allows(const wte__range *r, size_t row);
 
-/** Find the k best rows of a range for each of n scorers, n at most WTE__GROUP, by reading all
- * rows. items    [n, k] found    [n] lists over `items`, best first Errors: E_NOMEM. Stops early
- * when the progress is cancelled. */
+/** Find the k best rows of a range for each of n scorers, n at most WTE__GROUP, by reading all rows.
+ *   items    [n, k]
+ *   found    [n] lists over `items`, best first
+ * Errors: E_NOMEM. Stops early when the progress is cancelled. */
 wte_status wte__scan(const wte__range *range, const wte__scorer *scorers, size_t n, size_t k,
                      unsigned n_threads, wte__progress *progress, wte__ranked *items,
                      wte__topk *found, wte_error *err);
