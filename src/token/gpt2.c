@@ -10,8 +10,8 @@
  *   prefetched before the first is looked up. A set that is full hands on to the three beside it,
  *   as merging a word again and again costs more than looking at four lines.
  *
- *   Words that are new wait until their batch is at its end, and are merged side by side; their ids
- *   are put in between the others then. Merging one word after another was nearly half of the time
+ *   Words that are new wait until some are together, and are merged side by side; their ids are put
+ *   in between the others then. Merging one word after another was nearly half of the time
  *   that a text took that was encoded for the first time.
  *
  *   Two bytes that no merge puts side by side never end up in one token, whatever surrounds them.
@@ -33,6 +33,9 @@
 #include "token/gpt2_merge.h"
 #include "token/gpt2_scan.h"
 #include "token/unicode.h"
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 enum {
     WAYS = 8,                /* entries that a pre-token may be in, two a set */
@@ -57,9 +60,9 @@ typedef struct entry {
 
 typedef struct state {
     const wte__gpt2 *g;
-    entry *cache; /* [2 << bits], sets of two */
-    unsigned bits;
-    uint64_t encoded; /* bytes so far, up to LARGE_FROM */
+    entry *cache;         /* [2 << bits], sets of two */
+    unsigned bits, shift; /* 64 - bits */
+    uint64_t encoded;     /* bytes so far, up to LARGE_FROM */
     uint32_t *overflow;
     size_t n_overflow, overflow_capacity;
     wte__gpt2_long merging;
@@ -68,72 +71,104 @@ typedef struct state {
     size_t repaired_capacity, origin_capacity;
     uint32_t starts[BATCH + WTE__SCAN_SPARE + 1];
     key keys[BATCH]; /* parts that wait to be looked up */
-    uint32_t sets[BATCH];
-    size_t n_new; /* parts of a batch that nothing was remembered of */
-    wte__gpt2_word words[NEW];
-    uint32_t new_sets[NEW], new_ids[NEW][WTE__GPT2_WORD + 1];
-    uint32_t *places[NEW]; /* where their ids belong */
+    entry *sets[BATCH];
+    size_t n_new; /* parts that nothing is remembered of, whose ids are missing so far */
+    key new_keys[NEW];
+    const entry *new_sets[NEW];
+    uint32_t new_ids[NEW][WTE__GPT2_WORD + 1];
+    size_t places[NEW]; /* before which id theirs belong */
 } state;
 
 /* ---- the cache ----------------------------------------------------------------------------- */
 
-static const key key_masks[KEY_MAX + 1] = {
-    {0, 0},
-    {0xFF, 0},
-    {0xFFFF, 0},
-    {0xFFFFFF, 0},
-    {0xFFFFFFFF, 0},
-    {0xFFFFFFFFFF, 0},
-    {0xFFFFFFFFFFFF, 0},
-    {0xFFFFFFFFFFFFFF, 0},
-    {UINT64_MAX, 0},
-    {UINT64_MAX, 0xFF},
-    {UINT64_MAX, 0xFFFF},
-    {UINT64_MAX, 0xFFFFFF},
-    {UINT64_MAX, 0xFFFFFFFF},
-    {UINT64_MAX, 0xFFFFFFFFFF},
-    {UINT64_MAX, 0xFFFFFFFFFFFF},
-    {UINT64_MAX, 0xFFFFFFFFFFFFFF},
+/* What remains of 16 bytes for a key of each length, and what is added. */
+static const key key_masks[KEY_MAX + 1][2] = {
+    {{0, 0}, {0, 0}},
+#define MASK(length, low, high)                                                                    \
+    {                                                                                              \
+        {low, high},                                                                               \
+        {                                                                                          \
+            0, (uint64_t)(length) << 56                                                            \
+        }                                                                                          \
+    }
+    MASK(1, 0xFF, 0),
+    MASK(2, 0xFFFF, 0),
+    MASK(3, 0xFFFFFF, 0),
+    MASK(4, 0xFFFFFFFF, 0),
+    MASK(5, 0xFFFFFFFFFF, 0),
+    MASK(6, 0xFFFFFFFFFFFF, 0),
+    MASK(7, 0xFFFFFFFFFFFFFF, 0),
+    MASK(8, UINT64_MAX, 0),
+    MASK(9, UINT64_MAX, 0xFF),
+    MASK(10, UINT64_MAX, 0xFFFF),
+    MASK(11, UINT64_MAX, 0xFFFFFF),
+    MASK(12, UINT64_MAX, 0xFFFFFFFF),
+    MASK(13, UINT64_MAX, 0xFFFFFFFFFF),
+    MASK(14, UINT64_MAX, 0xFFFFFFFFFFFF),
+    MASK(15, UINT64_MAX, 0xFFFFFFFFFFFFFF),
+#undef MASK
 };
 
-/* The key of len bytes at p, 1 to KEY_MAX, of which 16 may be read if `wide`. */
-static inline key make_key(const char *p, size_t len, bool wide)
+/* The bits above the shift: multiplying mixes upwards. */
+static inline entry *set_of(entry *cache, uint64_t low, uint64_t high, unsigned shift)
 {
-    key k = {0, 0};
+    uint64_t hash = low * 0x9E3779B97F4A7C15u + high * 0xD6E8FEB86659FD93u;
 
-    if (wide) {
-        memcpy(&k, p, sizeof k);
-        k.low &= key_masks[len].low;
-        k.high &= key_masks[len].high;
-    } else {
-        memcpy(&k, p, len);
-    }
-    k.high |= (uint64_t)len << 56;
-    return k;
+    return cache + 2 * (hash >> shift);
 }
 
-static inline uint32_t set_of(const state *s, key k)
+/* Make the key of len bytes at p, 1 to KEY_MAX, of which 16 may be read. Returns its set.
+ * same_key() compares keys. */
+#if defined(__SSE2__)
+static inline __m128i load(const key *k)
 {
-    __extension__ typedef unsigned __int128 u128;
-    u128 product = (u128)(k.low ^ 0x243F6A8885A308D3u) * (k.high ^ 0x13198A2E03707345u);
-
-    return (uint32_t)(((uint64_t)product ^ (uint64_t)(product >> 64)) >> (64 - s->bits));
+    return _mm_loadu_si128((const __m128i *)(const void *)k);
 }
 
-static inline bool same_key(key a, key b)
+static inline entry *make_key(key *out, const char *p, size_t len, entry *cache, unsigned shift)
 {
-    return ((a.low ^ b.low) | (a.high ^ b.high)) == 0;
+    __m128i k = _mm_loadu_si128((const __m128i *)(const void *)p);
+
+    k = _mm_or_si128(_mm_and_si128(k, load(&key_masks[len][0])), load(&key_masks[len][1]));
+    _mm_storeu_si128((__m128i *)(void *)out, k);
+    return set_of(cache, (uint64_t)_mm_cvtsi128_si64(k),
+                  (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(k, k)), shift);
 }
+
+static inline bool same_key(const key *a, const key *b)
+{
+    return _mm_movemask_epi8(_mm_cmpeq_epi32(load(a), load(b))) == 0xFFFF;
+}
+#else
+static inline entry *make_key(key *out, const char *p, size_t len, entry *cache, unsigned shift)
+{
+    const key *mask = key_masks[len];
+    key k;
+
+    memcpy(&k, p, sizeof k);
+    k.low &= mask[0].low;
+    k.high = (k.high & mask[0].high) | mask[1].high;
+    *out = k;
+    return set_of(cache, k.low, k.high, shift);
+}
+
+static inline bool same_key(const key *a, const key *b)
+{
+    return ((a->low ^ b->low) | (a->high ^ b->high)) == 0;
+}
+#endif
 
 /* The entry that a key has, or else may have, in one of the sets round its own: a free one, or the
  * last, which changes hands. What comes first stays where it is found at once: frequent words come
  * early. */
-static entry *entry_of(const state *s, key k, uint32_t set)
+static entry *entry_of(const state *s, const key *k, const entry *set)
 {
-    for (uint32_t i = 0;; i++) {
-        entry *e = s->cache + 2 * (size_t)(set ^ i / 2) + i % 2;
+    const size_t own = (size_t)(set - s->cache);
 
-        if (same_key(e->key, k) || !e->key.high || i + 1 == WAYS)
+    for (size_t i = 0;; i++) {
+        entry *e = s->cache + (own ^ i);
+
+        if (same_key(&e->key, k) || !e->key.high || i + 1 == WAYS)
             return e;
     }
 }
@@ -171,6 +206,7 @@ static wte_status enlarge(state *s, unsigned bits, wte_error *err)
     wte__free(s->cache);
     s->cache = cache;
     s->bits = bits;
+    s->shift = 64 - bits;
     s->n_overflow = 0;
     return WTE_OK;
 }
@@ -188,67 +224,62 @@ static inline uint32_t *copy_ids(const state *s, const entry *e, uint32_t *out)
     uint32_t n = e->ids[3] >> 24;
 
     memcpy(out, e->ids, sizeof e->ids);
-    if (__builtin_expect(n == 4, 0))
+    if (__builtin_expect(n >= 4, 0)) {
         out[3] &= IDS_MAX;
-    if (__builtin_expect(n > 4, 0))
-        memcpy(out, s->overflow + e->ids[0], n * sizeof *out);
+        if (n > 4)
+            memcpy(out, s->overflow + e->ids[0], n * sizeof *out);
+    }
     return out + n;
 }
 
-/* The entry of a key in its own set, or NULL. */
-static inline const entry *in_own_set(const state *s, key k, uint32_t set)
+/* Merge what is new, remember it, and put its ids where they belong among the others. */
+static bool add_new(wte_encoder *e)
 {
-    const entry *e = s->cache + 2 * (size_t)set;
-
-    e += !same_key(e->key, k);
-    return __builtin_expect(same_key(e->key, k), 1) ? e : NULL;
-}
-
-/* Write the ids of a part that is not in its own set; or note it as new, and where its ids will
- * belong. */
-static uint32_t *add_elsewhere(state *s, key k, uint32_t set, uint32_t *out)
-{
-    const entry *e = entry_of(s, k, set);
-
-    if (same_key(e->key, k))
-        return copy_ids(s, e, out);
-    memcpy(&s->words[s->n_new], &k, sizeof k);
-    s->new_sets[s->n_new] = set;
-    s->places[s->n_new++] = out;
-    return out;
-}
-
-/* Merge what is new, remember it, and put its ids where they belong among those that were written,
- * up to out. Returns their end, or NULL if there is no memory. */
-static uint32_t *add_new(state *s, uint32_t *out)
-{
+    state *s = e->state;
     const size_t n = s->n_new;
-    size_t n_ids = 0;
-    uint32_t *end;
+    wte__gpt2_word words[NEW];
+    size_t n_ids = 0, end = e->n;
 
-    wte__gpt2_merge_words(s->g, s->words, n, s->new_ids);
+    memcpy(words, s->new_keys, sizeof words);
+    wte__gpt2_merge_words(s->g, words, n, s->new_ids);
     for (size_t i = 0; i < n; i++) {
-        entry *e;
-        key k;
+        entry *known = entry_of(s, &s->new_keys[i], s->new_sets[i]);
 
-        memcpy(&k, &s->words[i], sizeof k);
-        e = entry_of(s, k, s->new_sets[i]);
-        if (!same_key(e->key, k) && !remember(s, e, k, s->new_ids[i], s->new_ids[i][KEY_MAX]))
-            return NULL;
+        if (!same_key(&known->key, &s->new_keys[i]) &&
+            !remember(s, known, s->new_keys[i], s->new_ids[i], s->new_ids[i][KEY_MAX]))
+            return false;
         n_ids += s->new_ids[i][KEY_MAX];
     }
     s->n_new = 0;
-    end = out + n_ids;
+    if (!reserve(e, n_ids))
+        return false;
+    e->n += n_ids;
     for (size_t i = n; i-- > 0;) {
         const uint32_t *ids = s->new_ids[i];
-        size_t n_after = (size_t)(out - s->places[i]);
+        uint32_t *place = e->ids + s->places[i];
 
-        out = s->places[i];
-        memmove(out + n_ids, out, n_after * sizeof *out);
+        memmove(place + n_ids, place, (end - s->places[i]) * sizeof *place);
+        end = s->places[i];
         n_ids -= ids[KEY_MAX];
-        memcpy(out + n_ids, ids, ids[KEY_MAX] * sizeof *ids);
+        memcpy(place + n_ids, ids, ids[KEY_MAX] * sizeof *ids);
     }
-    return end;
+    return true;
+}
+
+/* Append the ids of a part that is not in its own set; or note it as new. */
+static bool add_elsewhere(wte_encoder *e, const key *k, const entry *set)
+{
+    state *s = e->state;
+    const entry *known = entry_of(s, k, set);
+
+    if (same_key(&known->key, k)) {
+        e->n = (size_t)(copy_ids(s, known, e->ids + e->n) - e->ids);
+        return true;
+    }
+    s->new_keys[s->n_new] = *k;
+    s->new_sets[s->n_new] = set;
+    s->places[s->n_new++] = e->n;
+    return s->n_new < NEW || add_new(e);
 }
 
 /* Append the ids of the first n parts that wait. */
@@ -260,16 +291,19 @@ static bool flush(wte_encoder *e, size_t n)
     if (!reserve(e, n * KEY_MAX + KEY_MAX))
         return false;
     out = e->ids + e->n;
-    s->n_new = 0;
     for (size_t i = 0; i < n; i++) {
-        const entry *known = in_own_set(s, s->keys[i], s->sets[i]);
+        const entry *known = s->sets[i];
 
-        out = known ? copy_ids(s, known, out) : add_elsewhere(s, s->keys[i], s->sets[i], out);
-        if (__builtin_expect(s->n_new == NEW, 0) && !(out = add_new(s, out)))
+        known += !same_key(&known->key, &s->keys[i]);
+        if (__builtin_expect(same_key(&known->key, &s->keys[i]), 1)) {
+            out = copy_ids(s, known, out);
+            continue;
+        }
+        e->n = (size_t)(out - e->ids);
+        if (!add_elsewhere(e, &s->keys[i], s->sets[i]) || !reserve(e, (n - i) * KEY_MAX))
             return false;
+        out = e->ids + e->n;
     }
-    if (s->n_new && !(out = add_new(s, out)))
-        return false;
     e->n = (size_t)(out - e->ids);
     return true;
 }
@@ -280,8 +314,11 @@ static bool add_part(wte_encoder *e, const char *p, size_t len, bool wide)
     state *s = e->state;
 
     if (len <= KEY_MAX) {
-        s->keys[0] = make_key(p, len, wide);
-        s->sets[0] = set_of(s, s->keys[0]);
+        char copy[sizeof(key)] = {0};
+
+        if (!wide)
+            p = memcpy(copy, p, len);
+        s->sets[0] = make_key(&s->keys[0], p, len, s->cache, s->shift);
         return flush(e, 1);
     }
     if (len <= WTE__GPT2_SHORT) {
@@ -395,7 +432,9 @@ static bool add_with_care(wte_encoder *e, const char *text, size_t begin, size_t
     } else if (!add_pretoken(e, text + begin, len, limit - begin)) {
         return false;
     }
-    return !(flags & WTE_ENCODE_SPANS) || add_spans(e, first, begin, origin, len);
+    if (!(flags & WTE_ENCODE_SPANS))
+        return true;
+    return (!s->n_new || add_new(e)) && add_spans(e, first, begin, origin, len);
 }
 
 /* Append the ids of n pre-tokens, or parts of them, from starts[i] to starts[i + 1]. Those that may
@@ -403,24 +442,33 @@ static bool add_with_care(wte_encoder *e, const char *text, size_t begin, size_t
 static bool add_batch(wte_encoder *e, const char *text, size_t n, size_t end)
 {
     state *s = e->state;
-    size_t n_waiting = 0;
+    entry *cache = s->cache;
+    const uint32_t *starts = s->starts;
+    const unsigned shift = s->shift;
+    size_t n_waiting = 0, n_wide = n;
 
-    for (size_t i = 0; i < n; i++) {
-        uint32_t begin = s->starts[i], len = s->starts[i + 1] - begin;
-        key k;
+    while (n_wide && end - starts[n_wide - 1] < sizeof(key))
+        n_wide--;
+    for (size_t i = 0; i < n_wide; i++) {
+        uint32_t begin = starts[i], len = starts[i + 1] - begin;
+        entry *set;
 
-        if (__builtin_expect(len > KEY_MAX || end - begin < sizeof k, 0)) {
+        if (__builtin_expect(len > KEY_MAX, 0)) {
             if (!flush(e, n_waiting) || !add_pretoken(e, text + begin, len, end - begin))
                 return false;
             n_waiting = 0;
             continue;
         }
-        k = make_key(text + begin, len, true);
-        s->keys[n_waiting] = k;
-        s->sets[n_waiting] = set_of(s, k);
-        __builtin_prefetch(s->cache + 2 * (size_t)s->sets[n_waiting++]);
+        set = make_key(&s->keys[n_waiting], text + begin, len, cache, shift);
+        __builtin_prefetch(set);
+        s->sets[n_waiting++] = set;
     }
-    return flush(e, n_waiting);
+    if (!flush(e, n_waiting))
+        return false;
+    for (size_t i = n_wide; i < n; i++)
+        if (!add_pretoken(e, text + starts[i], starts[i + 1] - starts[i], end - starts[i]))
+            return false;
+    return true;
 }
 
 static bool add_batch_with_care(wte_encoder *e, const char *text, size_t n, size_t end, bool bad,
@@ -456,6 +504,7 @@ static wte_status encode(wte_encoder *e, const char *text, size_t begin, size_t 
     }
     if (!reserve(e, (end - begin) / 3))
         return out_of_memory(err);
+    s->n_new = 0;
     wte__scan_begin(&scan, text, begin, end, flags & WTE_ENCODE_SPANS ? NULL : s->g->seams);
     while (scan.pos < end) {
         const wte__scan before = scan;
@@ -479,7 +528,7 @@ static wte_status encode(wte_encoder *e, const char *text, size_t begin, size_t 
         s->starts[0] = s->starts[complete];
         n = 1;
     }
-    return WTE_OK;
+    return !s->n_new || add_new(e) ? WTE_OK : out_of_memory(err);
 }
 
 /* Whom to tell of the merges of a pre-token. */

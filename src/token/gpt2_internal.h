@@ -8,8 +8,8 @@
 #include "token/token_internal.h"
 
 enum {
-    WTE__GPT2_TOKEN_BITS = 20, /* ids are below 2^20, ranks below 2^24 - 1 */
-    WTE__GPT2_IDS = 1 << WTE__GPT2_TOKEN_BITS,
+    WTE__GPT2_TOKEN_BITS = 20, /* ids are below 2^20 - 1, ranks below 2^24 - 1 */
+    WTE__GPT2_IDS = (1 << WTE__GPT2_TOKEN_BITS) - 1,
     WTE__GPT2_RANKS = (1 << 24) - 1,
     WTE__GPT2_BUCKET = 4,       /* slots that are looked at together */
     WTE__GPT2_FILTER_BITS = 19, /* log2 of the bits of the filter of pairs */

@@ -11,7 +11,8 @@
  * Words, up to 15 bytes, side by side: the same, but in steps. Each word does one merge and asks
  * for the slots of its two new pairs; by the time that all have asked, the first answers are there.
  * What one word alone would wait for, the memory, the others use, and no branch depends on an
- * answer.
+ * answer: those that did, for pairs that are seldom a merge and words without a left neighbour,
+ * took a third of the time.
  *
  * Long pieces, up to 4 GiB: the same with a tree over the ranks, each node the least of its 16
  * children, so that finding the lowest rank and changing one are a few short loops, and a megabyte
@@ -25,12 +26,16 @@
  * which is what both neighbours need to find each other. A linked list would take 12 bytes more.
  * Layout of `tree`: a rank for each byte, then each level above, every level a multiple of 16. */
 #include "token/gpt2_merge.h"
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 enum {
     NOWHERE = WTE__GPT2_SHORT, /* the place of a neighbour that there is not */
     LANES = 8,                 /* words that are merged side by side */
     LANE_BITS = 4,
-    ABSENT = 1 << LANE_BITS, /* the place of a neighbour that there is not, there */
+    BEHIND = 1 << LANE_BITS, /* the place behind all others of a word */
+    ONE = 1 << (24 + LANE_BITS),
     FAN = 16,
     MAX_LEVELS = 9 /* 16^8 is 2^32 */
 };
@@ -38,7 +43,6 @@ enum {
 static const uint32_t INSIDE = 0x80000000u;
 static const uint32_t NO_RANK = WTE__GPT2_RANKS;
 static const uint32_t NO_KEY = (uint32_t)WTE__GPT2_RANKS << 8; /* and all that are greater */
-static const int32_t NO_LANE_KEY = WTE__GPT2_RANKS << LANE_BITS;
 
 size_t wte__gpt2_merge_short(const wte__gpt2 *g, const char *bytes, size_t n, uint32_t *ids)
 {
@@ -82,10 +86,11 @@ size_t wte__gpt2_merge_short(const wte__gpt2 *g, const char *bytes, size_t n, ui
 
 /* ---- words side by side ---------------------------------------------------------------------- */
 
-/* A word while it is merged; places as in wte__gpt2_merge_short(). */
+/* A word while it is merged. Its places are those of its bytes and one more, so that 0 is left of
+ * all and BEHIND is right of all: neighbours that there are not, which no merge joins. */
 typedef struct lane {
-    int32_t keys[ABSENT + 1]; /* rank << LANE_BITS | place */
-    uint32_t tokens[ABSENT + 1];
+    int32_t keys[BEHIND]; /* ONE | rank << LANE_BITS | place */
+    uint32_t tokens[BEHIND + 1];
     uint32_t begins;
     unsigned at, left;        /* of the pairs asked about: the new token, and the one before it */
     uint64_t pairs[2];        /* the new token with its right neighbour, its left one with it */
@@ -93,71 +98,81 @@ typedef struct lane {
     uint32_t *ids;
 } lane;
 
-/* What is looked at in place of slots that need not be. */
-static const uint64_t no_slots[WTE__GPT2_BUCKET] = {WTE__GPT2_FREE, WTE__GPT2_FREE, WTE__GPT2_FREE,
-                                                    WTE__GPT2_FREE};
+static inline int32_t lane_key(uint32_t rank, unsigned place)
+{
+    return (int32_t)(ONE | rank << LANE_BITS | place);
+}
 
 static void enter(const wte__gpt2 *g, lane *l, const wte__gpt2_word *w, uint32_t *ids)
 {
-    const unsigned n = w->length;
+    const int32_t n = w->length;
+    int32_t keys[BEHIND];
 
-    for (unsigned i = 0; i < WTE__GPT2_WORD; i++) /* those behind the end do no harm */
-        l->tokens[i] = g->byte_ids[w->bytes[i]];
-    for (unsigned i = 0; i < ABSENT; i++)
-        l->keys[i] = NO_LANE_KEY;
-    for (unsigned i = 0; i + 1 < n; i++) {
+    keys[0] = keys[BEHIND - 1] = lane_key(NO_RANK, 0);
+    for (unsigned i = 0; i + 1 < WTE__GPT2_WORD; i++) {
         uint32_t rank = g->byte_ranks[wte__gpt2_two((const char *)w->bytes + i)] & NO_RANK;
 
-        l->keys[i] = (int32_t)(rank << LANE_BITS | i);
+        keys[i + 1] = lane_key(rank, i + 1);
     }
-    l->tokens[ABSENT] = 0;
-    l->begins = ((uint32_t)1 << n) - 1;
+    for (int32_t i = 0; i < BEHIND; i++) /* none begins at the last byte, or behind it */
+        l->keys[i] = keys[i] | ((n - 1 - i) >> 31 & lane_key(NO_RANK, 0));
+    for (unsigned i = 0; i < WTE__GPT2_WORD; i++) /* those behind the end do no harm */
+        l->tokens[i + 1] = g->byte_ids[w->bytes[i]];
+    l->tokens[0] = l->tokens[BEHIND] = WTE__GPT2_IDS;
+    l->begins = ((uint32_t)2 << n) - 2;
     l->ids = ids;
 }
 
-typedef int32_t four __attribute__((vector_size(16)));
-
-static inline four lesser(four a, four b)
-{
-    four is_less = a < b;
-
-    return (a & is_less) | (b & ~is_less);
-}
-
+/* The least of the keys. They are above 2^28 and below 2^29: as float32 they have the same order,
+ * none is a denormal or a NaN, and the oldest vector instructions have a minimum. */
+#if defined(__SSE2__)
 static inline int32_t least_key(const int32_t *keys)
 {
-    four k[ABSENT / 4];
-    int32_t a, b;
+    __m128 m[BEHIND / 4];
 
-    memcpy(k, keys, sizeof k);
-    k[0] = lesser(lesser(k[0], k[1]), lesser(k[2], k[3]));
-    a = k[0][0] < k[0][1] ? k[0][0] : k[0][1];
-    b = k[0][2] < k[0][3] ? k[0][2] : k[0][3];
-    return a < b ? a : b;
+    for (int i = 0; i < BEHIND / 4; i++)
+        m[i] = _mm_castsi128_ps(_mm_loadu_si128((const __m128i *)(const void *)(keys + 4 * i)));
+    m[0] = _mm_min_ps(_mm_min_ps(m[0], m[1]), _mm_min_ps(m[2], m[3]));
+    m[0] = _mm_min_ps(m[0], _mm_movehl_ps(m[0], m[0]));
+    m[0] = _mm_min_ss(m[0], _mm_shuffle_ps(m[0], m[0], 1));
+    return _mm_cvtsi128_si32(_mm_castps_si128(m[0]));
 }
-
-/* Where the rank of a pair is to be found; it is fetched meanwhile. */
-static inline const uint64_t *ask(const wte__gpt2 *g, uint64_t pair, bool is_pair)
+#else
+static inline int32_t least_key(const int32_t *keys)
 {
-    uint64_t hash = wte__gpt2_hash(pair), bit = wte__gpt2_filter_bit(hash);
-    const uint64_t *slots = g->slots + wte__gpt2_bucket(g, hash);
+    int32_t least = keys[0];
 
-    slots = (g->filter[bit / 64] >> (bit % 64) & is_pair) ? slots : no_slots;
+    for (int i = 1; i < BEHIND; i++)
+        least = keys[i] < least ? keys[i] : least;
+    return least;
+}
+#endif
+
+/* Where the rank of a pair is to be found; it is fetched meanwhile. The filter would spare most of
+ * these, but asking it takes longer than fetching one too many. */
+static inline const uint64_t *ask(const wte__gpt2 *g, uint64_t pair)
+{
+    const uint64_t *slots = g->slots + wte__gpt2_bucket(g, wte__gpt2_hash(pair));
+
     __builtin_prefetch(slots);
     return slots;
 }
 
+/* What a slot of the pair leaves of itself is its rank, what another leaves is more. */
 static inline uint32_t answer(const wte__gpt2 *g, uint64_t pair, const uint64_t *slots)
 {
-    uint64_t found = WTE__GPT2_FREE;
+    uint64_t found = NO_RANK, has_room;
 
-    for (int k = 0; k < WTE__GPT2_BUCKET; k++)
-        found = slots[k] >> 24 == pair ? slots[k] : found;
-    if (__builtin_expect(found == WTE__GPT2_FREE && slots[WTE__GPT2_BUCKET - 1] != WTE__GPT2_FREE,
-                         0))
+    for (int k = 0; k < WTE__GPT2_BUCKET; k++) {
+        uint64_t rest = slots[k] ^ pair << 24;
+
+        found = rest < found ? rest : found;
+    }
+    has_room = slots[WTE__GPT2_BUCKET - 1] == WTE__GPT2_FREE; /* then none is behind it */
+    if (__builtin_expect((has_room | (found ^ NO_RANK)) == 0, 0))
         return wte__gpt2_rank(g, (uint32_t)(pair >> WTE__GPT2_TOKEN_BITS),
-                              (uint32_t)pair & (WTE__GPT2_IDS - 1));
-    return (uint32_t)(found & NO_RANK);
+                              (uint32_t)pair & WTE__GPT2_IDS);
+    return (uint32_t)found;
 }
 
 /* Join the pair of the lowest rank, and ask about the two new ones. False if there is none. */
@@ -167,40 +182,52 @@ static inline bool join_first(const wte__gpt2 *g, lane *l)
     uint32_t after, before, token;
     unsigned at, right, next, left;
 
-    if (least >= NO_LANE_KEY)
+    if (least >= lane_key(NO_RANK, 0))
         return false;
-    at = (unsigned)least % ABSENT;
-    token = wte__gpt2_result(g, (uint32_t)least >> LANE_BITS);
+    at = (unsigned)least % BEHIND;
+    token = wte__gpt2_result(g, ((uint32_t)least & (ONE - 1)) >> LANE_BITS);
     after = l->begins & ~(uint32_t)1 << at;
     right = (unsigned)__builtin_ctz(after);
-    l->begins ^= (uint32_t)1 << right;
-    l->keys[right] = NO_LANE_KEY;
+    l->keys[right] = lane_key(NO_RANK, 0);
+    before = (l->begins & (((uint32_t)1 << at) - 1)) | 1;
+    l->begins ^= after & -after;
     after &= after - 1;
-    before = l->begins & (((uint32_t)1 << at) - 1);
-    next = (unsigned)__builtin_ctz(after | (uint32_t)1 << ABSENT);
-    left = before ? 31 - (unsigned)__builtin_clz(before | 1) : ABSENT;
+    next = (unsigned)__builtin_ctz(after | (uint32_t)1 << BEHIND);
+    left = 31 ^ (unsigned)__builtin_clz(before);
     l->tokens[at] = token;
     l->at = at;
     l->left = left;
     l->pairs[0] = wte__gpt2_pair(token, l->tokens[next]);
     l->pairs[1] = wte__gpt2_pair(l->tokens[left], token);
-    l->slots[0] = ask(g, l->pairs[0], next != ABSENT);
-    l->slots[1] = ask(g, l->pairs[1], left != ABSENT);
+    l->slots[0] = ask(g, l->pairs[0]);
+    l->slots[1] = ask(g, l->pairs[1]);
     return true;
 }
 
 static inline void note_answers(const wte__gpt2 *g, lane *l)
 {
-    l->keys[l->at] = (int32_t)(answer(g, l->pairs[0], l->slots[0]) << LANE_BITS | l->at);
-    l->keys[l->left] = (int32_t)(answer(g, l->pairs[1], l->slots[1]) << LANE_BITS | l->left);
+    l->keys[l->at] = lane_key(answer(g, l->pairs[0], l->slots[0]), l->at);
+    l->keys[l->left] = lane_key(answer(g, l->pairs[1], l->slots[1]), l->left);
 }
 
+/* Most words are of up to four tokens: four are written, whether there are as many or not. */
 static void leave(const lane *l)
 {
-    uint32_t n = 0;
+    uint32_t begins = l->begins, n = 0;
 
-    for (uint32_t begins = l->begins; begins; begins &= begins - 1)
-        l->ids[n++] = l->tokens[__builtin_ctz(begins)];
+    for (; n < 4; n++, begins &= begins - 1)
+        l->ids[n] = l->tokens[__builtin_ctz(begins | (uint32_t)1 << BEHIND)];
+    if (__builtin_expect(begins != 0, 0)) {
+        for (; begins; begins &= begins - 1)
+            l->ids[n++] = l->tokens[__builtin_ctz(begins)];
+    } else {
+        begins = l->begins & (l->begins - 1);
+        n = 1 + (begins != 0);
+        begins &= begins - 1;
+        n += begins != 0;
+        begins &= begins - 1;
+        n += begins != 0;
+    }
     l->ids[WTE__GPT2_WORD] = n;
 }
 

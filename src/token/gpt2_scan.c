@@ -37,27 +37,45 @@ typedef struct masks {
 } masks;
 
 #if defined(__SSE2__)
+/* The bits of four times 16 bytes that are 0 or 0xFF. */
+static inline uint64_t bits_of(const __m128i v[4])
+{
+    uint64_t bits = 0;
+
+    for (int k = 0; k < 4; k++)
+        bits |= (uint64_t)(uint32_t)_mm_movemask_epi8(v[k]) << 16 * k;
+    return bits;
+}
+
+/* Numbers and bytes above ASCII are in few blocks: elsewhere their bits are not gathered. */
 static void classify(const char *p, masks *m)
 {
-    memset(m, 0, sizeof *m);
-    for (int k = 0; k < 64; k += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + k));
-        __m128i letter = _mm_sub_epi8(_mm_or_si128(v, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
-        __m128i number = _mm_sub_epi8(v, _mm_set1_epi8('0'));
-        __m128i space = _mm_sub_epi8(v, _mm_set1_epi8('\t'));
-        __m128i blank = _mm_cmpeq_epi8(v, _mm_set1_epi8(' '));
-        __m128i quote = _mm_cmpeq_epi8(v, _mm_set1_epi8('\''));
+    __m128i bytes[4], letter[4], number[4], space[4], blank[4], quote[4];
+    __m128i any_number = _mm_setzero_si128(), any_high = any_number;
 
-        letter = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(25)), letter);
-        number = _mm_cmpeq_epi8(_mm_min_epu8(number, _mm_set1_epi8(9)), number);
-        space = _mm_cmpeq_epi8(_mm_min_epu8(space, _mm_set1_epi8(4)), space);
-        m->letter |= (uint64_t)(uint32_t)_mm_movemask_epi8(letter) << k;
-        m->number |= (uint64_t)(uint32_t)_mm_movemask_epi8(number) << k;
-        m->space |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_or_si128(space, blank)) << k;
-        m->blank |= (uint64_t)(uint32_t)_mm_movemask_epi8(blank) << k;
-        m->quote |= (uint64_t)(uint32_t)_mm_movemask_epi8(quote) << k;
-        m->high |= (uint64_t)(uint32_t)_mm_movemask_epi8(v) << k;
+    for (int k = 0; k < 4; k++) {
+        const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + 16 * k));
+        const __m128i a = _mm_sub_epi8(_mm_or_si128(v, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
+        const __m128i zero = _mm_sub_epi8(v, _mm_set1_epi8('0'));
+        const __m128i tab = _mm_sub_epi8(v, _mm_set1_epi8('\t'));
+
+        bytes[k] = v;
+        blank[k] = _mm_cmpeq_epi8(v, _mm_set1_epi8(' '));
+        quote[k] = _mm_cmpeq_epi8(v, _mm_set1_epi8('\''));
+        letter[k] = _mm_cmpeq_epi8(_mm_min_epu8(a, _mm_set1_epi8(25)), a);
+        number[k] = _mm_cmpeq_epi8(_mm_min_epu8(zero, _mm_set1_epi8(9)), zero);
+        space[k] = _mm_cmpeq_epi8(_mm_min_epu8(tab, _mm_set1_epi8(4)), tab);
+        space[k] = _mm_or_si128(space[k], blank[k]);
+        any_number = _mm_or_si128(any_number, number[k]);
+        any_high = _mm_or_si128(any_high, v);
     }
+    m->letter = bits_of(letter);
+    m->space = bits_of(space);
+    m->blank = bits_of(blank);
+    m->quote = bits_of(quote);
+    m->number = _mm_movemask_epi8(any_number) ? bits_of(number) : 0;
+    m->high = _mm_movemask_epi8(any_high) ? bits_of(bytes) : 0;
+    m->tails = m->cuts = 0;
 }
 #else
 static void classify(const char *p, masks *m)

@@ -199,7 +199,7 @@ static bool slots_are_good(const wte__gpt2 *g, const wte__vocab *v)
     for (uint64_t i = 0; i < g->n_slots; i++) {
         uint64_t slot = g->slots[i], rank = slot & WTE__GPT2_RANKS;
         uint64_t left = slot >> (24 + WTE__GPT2_TOKEN_BITS);
-        uint64_t right = slot >> 24 & (WTE__GPT2_IDS - 1);
+        uint64_t right = slot >> 24 & WTE__GPT2_IDS;
 
         if (slot == WTE__GPT2_FREE) {
             n_ends += i % WTE__GPT2_BUCKET == WTE__GPT2_BUCKET - 1;
