@@ -65,9 +65,6 @@ wte_status wte__map_open(wte__map *map, const char *path, wte_error *err);
 /** Map an open descriptor, which stays open. `path` is for messages. */
 wte_status wte__map_fd(wte__map *map, int fd, const char *path, wte_error *err);
 void wte__map_close(wte__map *map);
-/** Tell the kernel how a range will be read. */
-typedef enum { WTE__ADVISE_SEQUENTIAL, WTE__ADVISE_RANDOM, WTE__ADVISE_WILLNEED } wte__advice;
-void wte__map_advise(const wte__map *map, wte__advice advice);
 /** Find the path of the mapped file that holds an address, or NULL. Safe in a signal handler, so a
  * program can say which file shrank under it. */
 const char *wte__map_path_of(const void *address);

@@ -155,11 +155,3 @@ void wte__map_close(wte__map *map)
     munmap((void *)(uintptr_t)map->data, map->mapped);
     memset(map, 0, sizeof *map);
 }
-
-void wte__map_advise(const wte__map *map, wte__advice advice)
-{
-    static const int flags[] = {MADV_SEQUENTIAL, MADV_RANDOM, MADV_WILLNEED};
-
-    if (map->mapped)
-        madvise((void *)(uintptr_t)map->data, map->mapped, flags[advice]);
-}
