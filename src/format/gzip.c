@@ -21,13 +21,13 @@ enum { INPUT_PIECE = 1 << 20, OUTPUT_PIECE = 1 << 20, UNPACK_FACTOR = 64 };
 enum { ROOM_LEFT = 64 << 20, LOOK_EVERY = 64 << 20 };
 static const uint64_t UNPACK_ALWAYS = 64 << 20;
 
-static void *zalloc(void *opaque, unsigned n, unsigned size)
+void *wte__zalloc(void *opaque, unsigned n, unsigned size)
 {
     (void)opaque;
     return wte__calloc(n, size);
 }
 
-static void zfree(void *opaque, void *ptr)
+void wte__zfree(void *opaque, void *ptr)
 {
     (void)opaque;
     wte__free(ptr);
@@ -76,7 +76,7 @@ wte_status wte__gunzip(const unsigned char *data, size_t size, const char *path,
                        wte__progress *progress, uint64_t *extra, wte_error *err)
 {
     unsigned char *buffer = wte__calloc(1, OUTPUT_PIECE);
-    z_stream z = {.zalloc = zalloc, .zfree = zfree};
+    z_stream z = {.zalloc = wte__zalloc, .zfree = wte__zfree};
     wte_status status = WTE_OK;
     uint64_t written = 0, looked_at = 0;
     size_t place = 0;

@@ -28,6 +28,7 @@
  * entries; checking the others would read the whole file.
  *
  * Source: PKWARE's APPNOTE.TXT 6.3, sections 4.3 to 4.5; torch/serialization.py. */
+#include "format/gzip.h"
 #include "format/pickle.h"
 #include <inttypes.h>
 #include <stdlib.h>
@@ -247,18 +248,6 @@ static const entry *find(const archive *a, const char *name, size_t len)
 
 /* ---- entries ---------------------------------------------------------------------------- */
 
-static void *zalloc(void *opaque, unsigned n, unsigned size)
-{
-    (void)opaque;
-    return wte__calloc(n, size);
-}
-
-static void zfree(void *opaque, void *ptr)
-{
-    (void)opaque;
-    wte__free(ptr);
-}
-
 /* Unpack everything; zlib's counters are 32 bits wide, so it is fed in pieces. Z_OK if the packed
  * bytes and the unpacked ones end together. */
 static int inflate_all(z_stream *z, const unsigned char *in, uint64_t packed, unsigned char *out,
@@ -298,7 +287,7 @@ static bool crc_matches(const entry *e, const unsigned char *bytes)
 static wte_status open_entry(archive *a, wte_checkpoint *c, const entry *e,
                              const unsigned char **out, wte_error *err)
 {
-    z_stream z = {.zalloc = zalloc, .zfree = zfree};
+    z_stream z = {.zalloc = wte__zalloc, .zfree = wte__zfree};
     unsigned char *block;
     int result;
 
