@@ -329,11 +329,6 @@ enum {
     MEMO_CODE = 0x1FFFFF
 };
 
-static size_t utf8_encode(uint32_t code, char *out)
-{
-    return (size_t)utf8proc_encode_char((utf8proc_int32_t)code, (utf8proc_uint8_t *)out);
-}
-
 static bool is_punct(uint32_t code)
 {
     if (code < 0x80)
@@ -442,7 +437,7 @@ static void append_text(walk *w, uint32_t code)
     if (!wte__grow((void **)w->text, &w->text_capacity, w->text_n + 4, 1))
         w->nomem = true;
     else
-        w->text_n += utf8_encode(code, *w->text + w->text_n);
+        w->text_n += wte__utf8_encode(code, *w->text + w->text_n);
 }
 
 /* Take a character that is final. */
@@ -462,7 +457,7 @@ static inline void put_char(walk *w, uint32_t code, bool punct, size_t begin, si
     if (s->n_chars < MAX_CHARS) {
         s->begins[s->n_chars] = begin;
         s->ends[s->n_chars] = end;
-        s->n_bytes += utf8_encode(code, s->word + s->n_bytes);
+        s->n_bytes += wte__utf8_encode(code, s->word + s->n_bytes);
         s->n_chars++;
     } else {
         s->n_chars = MAX_CHARS + 1;

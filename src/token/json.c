@@ -6,6 +6,7 @@
  * next, and a string is decoded into one buffer. RFC 8259, with depth limited to MAX_DEPTH. */
 #include "token/json.h"
 #include <stdarg.h>
+#include "token/unicode.h"
 
 enum { MAX_DEPTH = 128 };
 
@@ -104,30 +105,6 @@ static long hex4(const char *p, const char *end)
     return code;
 }
 
-static size_t put_utf8(char *out, uint32_t code)
-{
-    if (code < 0x80) {
-        out[0] = (char)code;
-        return 1;
-    }
-    if (code < 0x800) {
-        out[0] = (char)(0xC0 | code >> 6);
-        out[1] = (char)(0x80 | (code & 0x3F));
-        return 2;
-    }
-    if (code < 0x10000) {
-        out[0] = (char)(0xE0 | code >> 12);
-        out[1] = (char)(0x80 | (code >> 6 & 0x3F));
-        out[2] = (char)(0x80 | (code & 0x3F));
-        return 3;
-    }
-    out[0] = (char)(0xF0 | code >> 18);
-    out[1] = (char)(0x80 | (code >> 12 & 0x3F));
-    out[2] = (char)(0x80 | (code >> 6 & 0x3F));
-    out[3] = (char)(0x80 | (code & 0x3F));
-    return 4;
-}
-
 /* "\uXXXX" at j->p, with its second half where it is a surrogate. */
 static wte_status unicode_escape(wte__json *j, uint32_t *code)
 {
@@ -164,7 +141,7 @@ static wte_status escape(wte__json *j, char *out, size_t *n)
         status = unicode_escape(j, &code);
         if (status != WTE_OK)
             return status;
-        *n = put_utf8(out, code);
+        *n = wte__utf8_encode(code, out);
         return WTE_OK;
     }
     found = j->p[1] ? strchr(from, j->p[1]) : NULL;

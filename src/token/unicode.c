@@ -117,3 +117,8 @@ size_t wte__utf8_bad_length(const char *s, size_t n)
     }
     return i;
 }
+
+size_t wte__utf8_encode(uint32_t code, char *out)
+{
+    return (size_t)utf8proc_encode_char((utf8proc_int32_t)code, (utf8proc_uint8_t *)out);
+}

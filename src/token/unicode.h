@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** token/unicode.h - which class a character is in, as the tokenizers ask
+/** token/unicode.h - characters: their classes, as the tokenizers ask, and their bytes
  *
  * One byte of bits for a code point, from the Unicode categories that libutf8proc knows. The first
  * question about a page of 256 code points fills the page; later ones are one load. */
@@ -40,4 +40,9 @@ static inline uint8_t wte__unicode_class(uint32_t code)
 /** Length of the maximal ill-formed subpart (Unicode 3.9, table 3-8) at the start of s, where
  * wte__utf8_decode() gave 0: the bytes that one U+FFFD stands for. n is at least 1. */
 size_t wte__utf8_bad_length(const char *s, size_t n);
+
+/** Write a code point of up to 0x10FFFF as UTF-8.
+ *   out  room for 4 bytes
+ * Returns how many were written. */
+size_t wte__utf8_encode(uint32_t code, char *out);
 #endif

@@ -6,6 +6,7 @@
  * were built. */
 #include "support.h"
 #include "token/gpt2_merge.h"
+#include "token/unicode.h"
 
 static wte_tokenizer *open_folder(const char *folder)
 {
@@ -238,30 +239,6 @@ static void runs_of_any_length_merge_as_defined(void **state)
 
 /* ---- cutting and remembering ----------------------------------------------------------------- */
 
-static size_t put_utf8(char *out, uint32_t code)
-{
-    if (code < 0x80) {
-        out[0] = (char)code;
-        return 1;
-    }
-    if (code < 0x800) {
-        out[0] = (char)(0xC0 | code >> 6);
-        out[1] = (char)(0x80 | (code & 0x3F));
-        return 2;
-    }
-    if (code < 0x10000) {
-        out[0] = (char)(0xE0 | code >> 12);
-        out[1] = (char)(0x80 | (code >> 6 & 0x3F));
-        out[2] = (char)(0x80 | (code & 0x3F));
-        return 3;
-    }
-    out[0] = (char)(0xF0 | code >> 18);
-    out[1] = (char)(0x80 | (code >> 12 & 0x3F));
-    out[2] = (char)(0x80 | (code >> 6 & 0x3F));
-    out[3] = (char)(0x80 | (code & 0x3F));
-    return 4;
-}
-
 /* Text of many scripts, most of it without spaces. With `bad`, now and then a byte that is wrong,
  * which `good` has as U+FFFD. */
 static size_t random_text(uint64_t *seed, char *out, size_t n, bool bad, char *good, size_t *n_good)
@@ -283,7 +260,8 @@ static size_t random_text(uint64_t *seed, char *out, size_t n, bool bad, char *g
         for (size_t i = 0; i <= times; i++) {
             uint32_t span = scripts[k].last - scripts[k].first + 1;
             char c[4];
-            size_t length = put_utf8(c, scripts[k].first + (uint32_t)(wte__random(seed) % span));
+            size_t length =
+                wte__utf8_encode(scripts[k].first + (uint32_t)(wte__random(seed) % span), c);
 
             memcpy(out + at, c, length);
             memcpy(good + *n_good, c, length);
