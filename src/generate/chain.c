@@ -138,7 +138,6 @@ static void list_members(wte_chain *chain)
         if ((m->warper && !chain->options.do_sample) || !m->wanted(chain))
             continue;
         chain->members[chain->n++] = m;
-        chain->n_processors += !m->warper;
     }
 }
 
@@ -221,11 +220,6 @@ size_t wte_chain_length(const wte_chain *chain)
 const char *wte_chain_name(const wte_chain *chain, size_t i)
 {
     return i < chain->n ? chain->members[i]->name : NULL;
-}
-
-size_t wte__chain_n_processors(const wte_chain *chain)
-{
-    return chain->n_processors;
 }
 
 void wte__chain_set_diversity(wte_chain *chain, const uint32_t *tokens, size_t n)

@@ -62,7 +62,7 @@ struct wte_chain {
     const wte__kernels *kernels;
     const wte__passes *passes;
     const wte__member *members[WTE__MAX_MEMBERS];
-    size_t n, n_processors, at; /* at: the member at work */
+    size_t n, at; /* at: the member at work */
     wte__biases biases, bad_words;
     const uint32_t *previous; /* [n_previous] what earlier groups chose */
     size_t n_previous;

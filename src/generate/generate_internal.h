@@ -8,9 +8,6 @@
 /** Tokens, the prompt included, at which a sequence ends. */
 size_t wte__max_length(const wte_generate_options *options, size_t n_prompt);
 
-/** How many members, from the first, are processors; warpers follow. */
-size_t wte__chain_n_processors(const wte_chain *chain);
-
 /** Tell the diversity member which tokens the earlier groups of this prompt chose in this step. For
  * the first group, and where nobody tells: none.
  *   tokens  [n] borrowed until the next call of this function */
@@ -21,8 +18,6 @@ void wte__chain_set_diversity(wte_chain *chain, const uint32_t *tokens, size_t n
  *   prob  the token's probability in that distribution
  * Nothing happens where there is no mirostat. */
 void wte__chain_drawn(wte_chain *chain, size_t sequence, float prob);
-/** Let mirostat start anew, for all sequences. */
-void wte__chain_reset(wte_chain *chain);
 
 /** Draw one token as torch.multinomial(softmax(scores), 1).
  *   scores  [n], probs [n] receives their softmax and may be scores

@@ -305,10 +305,3 @@ void wte__chain_drawn(wte_chain *chain, size_t sequence, float prob)
     surprise = -log2((double)prob * state->kept);
     state->mu -= (double)o->mirostat_eta * (surprise - (double)o->mirostat_tau);
 }
-
-void wte__chain_reset(wte_chain *chain)
-{
-    chain->n_mirostat = 0;
-    chain->previous = NULL;
-    chain->n_previous = 0;
-}

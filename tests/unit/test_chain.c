@@ -161,7 +161,6 @@ static void members_stand_in_the_published_order(void **state)
     for (size_t i = 0; i < LENGTH(want); i++)
         assert_string_equal(wte_chain_name(chain, i), want[i]);
     assert_null(wte_chain_name(chain, LENGTH(want)));
-    assert_int_equal(wte__chain_n_processors(chain), 15);
     wte_chain_free(chain);
 
     wte_generate_options_init(&beams);
@@ -313,7 +312,7 @@ static void earlier_groups_are_avoided_by_how_often_they_chose(void **state)
     expect(scores, (float[]){1, 1, 3, no}, 4);
     assert_int_equal(wte_chain_apply(chain, NULL, 0, 0, 0, 0, 1, scores, NULL), WTE_OK);
     expect(scores, (float[]){1, 0, 3, no}, 4);
-    wte__chain_reset(chain);
+    wte__chain_set_diversity(chain, NULL, 0);
     assert_int_equal(wte_chain_apply(chain, NULL, 0, 0, 0, 0, 1, scores, NULL), WTE_OK);
     expect(scores, (float[]){1, 0, 3, no}, 4);
     wte_chain_free(chain);
@@ -845,10 +844,6 @@ static void mirostat_follows_the_surprise(void **state)
     memcpy(scores, start, sizeof scores);
     assert_int_equal(wte_chain_apply(chain, NULL, 0, 0, 0, 0, 3, scores, NULL), WTE_OK);
     expect(scores, (float[]){0, no, no, no}, 4);
-    wte__chain_reset(chain);
-    memcpy(scores, start, sizeof scores);
-    assert_int_equal(wte_chain_apply(chain, NULL, 0, 0, 0, 0, 3, scores, NULL), WTE_OK);
-    expect(scores, (float[]){logf(2.0f / 3), logf(1.0f / 3), no, no}, 4);
     wte_chain_free(chain);
 }
 
