@@ -188,11 +188,7 @@ int open_named_model(const char *name, wte_model **out)
     signals_wait(true);
     if (wte_model_open(name, &options, out, &err) != WTE_OK)
         status = fail_with(&err);
-    clear_progress();
-    signals_wait(false);
-    if (status == 0 && signals_caught())
-        status = 128 + signals_caught();
-    return status;
+    return signals_end(status);
 }
 
 int open_model(void)
@@ -218,10 +214,7 @@ int open_space(void)
     if (cli.transform) {
         signals_wait(true);
         status = transform_space(&options);
-        clear_progress();
-        signals_wait(false);
-        if (status == 0 && signals_caught())
-            status = 128 + signals_caught();
+        status = signals_end(status);
     }
     return status;
 }

@@ -371,6 +371,9 @@ void clear_progress(void);
 void catch_signals(void);
 /** From here on Ctrl-C asks the library to stop (true), or ends the program at once (false). */
 void signals_wait(bool wait);
+/** The end of what may be stopped: remove the bar, let Ctrl-C end the program again, and give the
+ * status, or 128 + signal where that was 0 and a signal came. */
+int signals_end(int status);
 /** The session that Ctrl-C stops, or NULL. */
 void signals_session(wte_session *session);
 /** The signal that asked the run to stop, or 0. */

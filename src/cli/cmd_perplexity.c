@@ -381,11 +381,7 @@ static int read_all_windows(struct score *s)
     }
     if (result != WTE_OK)
         status = fail_with(&err);
-    clear_progress();
-    signals_wait(false);
-    if (status == 0 && signals_caught())
-        status = 128 + signals_caught();
-    return status;
+    return signals_end(status);
 }
 
 static int open_readers(struct score *s)

@@ -90,10 +90,7 @@ int open_network(wte_precision precision, const wte_network **out)
     signals_wait(true);
     if (wte_model_network(cli.model, precision, out, &err) != WTE_OK)
         status = fail_with(&err);
-    clear_progress();
-    signals_wait(false);
-    if (status == 0 && signals_caught())
-        status = 128 + signals_caught();
+    status = signals_end(status);
     if (status)
         return status;
     info = wte_network_get_info(*out);
@@ -354,10 +351,7 @@ int run_prompt(const struct prompt *p, wte_session *session, wte_logits logits, 
         else if (show_progress(NULL, "running tokens", first + n, p->n))
             status = 128 + signals_caught();
     }
-    clear_progress();
-    signals_wait(false);
-    if (status == 0 && signals_caught())
-        status = 128 + signals_caught();
+    status = signals_end(status);
     if (status == 0 && cli.verbose) {
         const double seconds = seconds_now() - start;
 

@@ -86,6 +86,13 @@ void signals_wait(bool wait)
     waiting = wait;
 }
 
+int signals_end(int status)
+{
+    clear_progress();
+    signals_wait(false);
+    return status == 0 && caught ? 128 + caught : status;
+}
+
 void signals_session(wte_session *running)
 {
     session = running;
