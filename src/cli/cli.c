@@ -575,17 +575,14 @@ static int add_words_of(const char *path, uint32_t **ids, size_t *n, size_t *cap
 {
     struct lines lines;
     wte_error err = {0};
-    char *line;
+    char *word;
     size_t len;
     int status = 0;
 
     if (!lines_open(&lines, path))
         return EXIT_FAILED;
-    while (status == 0 && lines_next(&lines, &line, &len)) {
-        const char *tab = memchr(line, '\t', len);
-
-        len = tab ? (size_t)(tab - line) : len;
-        if (len && !add_word(ids, n, capacity, line, len, &err))
+    while (status == 0 && lines_next_word(&lines, &word, &len)) {
+        if (!add_word(ids, n, capacity, word, len, &err))
             status = fail("%s, line %llu: %s", lines.path, (unsigned long long)lines.number,
                           err.message);
     }
@@ -764,6 +761,18 @@ bool lines_next(struct lines *lines, char **line, size_t *len)
         (*len)--;
     lines->number++;
     return true;
+}
+
+bool lines_next_word(struct lines *lines, char **word, size_t *len)
+{
+    while (lines_next(lines, word, len)) {
+        const char *tab = memchr(*word, '\t', *len);
+
+        *len = tab ? (size_t)(tab - *word) : *len;
+        if (*len)
+            return true;
+    }
+    return false;
 }
 
 void lines_close(struct lines *lines)

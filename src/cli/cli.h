@@ -212,6 +212,9 @@ bool read_all(const char *path, char **text, size_t *len);
 /** Give the next line, valid until the next call; false at the end or after a read error, which is
  * printed. */
 bool lines_next(struct lines *lines, char **line, size_t *len);
+/** The same for a file of words: of each line what is in front of its first TAB, where that is not
+ * empty. */
+bool lines_next_word(struct lines *lines, char **word, size_t *len);
 /** Tell whether a whole line is there without waiting. */
 bool lines_ready(const struct lines *lines);
 void lines_close(struct lines *lines);

@@ -379,19 +379,14 @@ static int add_line(const struct prompt *p, struct texts_of *t, const char *text
 static int add_lines(const struct prompt *p, struct texts_of *t, const char *path)
 {
     struct lines lines;
-    char *line;
+    char *word;
     size_t len;
     int status = 0;
 
     if (!lines_open(&lines, path))
         return EXIT_FAILED;
-    while (status == 0 && lines_next(&lines, &line, &len)) {
-        const char *tab = memchr(line, '\t', len);
-
-        len = tab ? (size_t)(tab - line) : len;
-        if (len)
-            status = add_line(p, t, line, len, lines.number);
-    }
+    while (status == 0 && lines_next_word(&lines, &word, &len))
+        status = add_line(p, t, word, len, lines.number);
     if (status == 0)
         status = cli.status;
     lines_close(&lines);
