@@ -20,24 +20,12 @@ typedef struct choice {
     double log_prob;   /* of the network */
 } choice;
 
-typedef struct track {
-    uint32_t *ids;       /* [capacity] */
-    float *token_scores; /* [capacity] */
-    float *hidden;       /* [capacity, n_embd] of length 1 */
-    choice *choices;     /* [top_k] */
-    size_t n, n_prompt, length;
-    wte_finish finish, finish_at_length;
-    double sum_log_prob;
-    bool running;
-    size_t row;
-} track;
-
 typedef struct contrastive {
-    track *tracks; /* [n_prompts * n_return] */
-    size_t n_tracks, top_k;
-    uint32_t *ids, *best; /* best [top_k] */
-    float *token_scores, *hidden;
-    choice *choices;
+    wte__tracks tracks;
+    size_t top_k;
+    uint32_t *best;         /* [top_k] */
+    float *hidden;          /* [n_tracks, capacity, n_embd] of length 1 */
+    choice *choices;        /* [n_tracks, top_k] */
     float *scores, *probs;  /* [n_vocab] */
     float *next_hidden;     /* [top_k, n_embd] of length 1 */
     float *cosines, *ranks; /* [capacity], [top_k] */
@@ -50,10 +38,8 @@ static void end_contrastive(wte__search *s)
 
     if (!g)
         return;
-    wte__free(g->tracks);
-    wte__free(g->ids);
+    wte__tracks_free(&g->tracks);
     wte__free(g->best);
-    wte__free(g->token_scores);
     wte__free(g->hidden);
     wte__free(g->choices);
     wte__free(g->scores);
@@ -68,16 +54,13 @@ static void end_contrastive(wte__search *s)
 
 static bool take_memory(wte__search *s, contrastive *g)
 {
-    size_t n, floats;
+    size_t floats;
 
-    if (wte__mul_overflows(g->n_tracks, s->capacity, &n) ||
-        wte__mul_overflows(n, s->n_embd, &floats))
+    if (!wte__tracks_new(&g->tracks, s) ||
+        wte__mul_overflows(g->tracks.n * s->capacity, s->n_embd, &floats))
         return false;
-    g->tracks = wte__calloc(g->n_tracks, sizeof *g->tracks);
-    g->ids = wte__calloc(n, sizeof *g->ids);
-    g->token_scores = wte__calloc(n, sizeof *g->token_scores);
     g->hidden = wte__calloc(floats, sizeof *g->hidden);
-    g->choices = wte__calloc(g->n_tracks, g->top_k * sizeof *g->choices);
+    g->choices = wte__calloc(g->tracks.n, g->top_k * sizeof *g->choices);
     g->best = wte__calloc(g->top_k, sizeof *g->best);
     g->scores = wte__calloc(s->n_vocab, sizeof *g->scores);
     g->probs = wte__calloc(s->n_vocab, sizeof *g->probs);
@@ -85,10 +68,9 @@ static bool take_memory(wte__search *s, contrastive *g)
     g->cosines = wte__calloc(s->capacity, sizeof *g->cosines);
     g->ranks = wte__calloc(g->top_k, sizeof *g->ranks);
     if (wte__tracing(s))
-        g->logits = wte__calloc(g->n_tracks, s->n_vocab * sizeof *g->logits);
-    return g->tracks && g->ids && g->token_scores && g->hidden && g->choices && g->best &&
-           g->scores && g->probs && g->next_hidden && g->cosines && g->ranks &&
-           (g->logits || !wte__tracing(s));
+        g->logits = wte__calloc(g->tracks.n, s->n_vocab * sizeof *g->logits);
+    return g->hidden && g->choices && g->best && g->scores && g->probs && g->next_hidden &&
+           g->cosines && g->ranks && (g->logits || !wte__tracing(s));
 }
 
 static wte_status begin_contrastive(wte__search *s, wte_error *err)
@@ -97,27 +79,29 @@ static wte_status begin_contrastive(wte__search *s, wte_error *err)
 
     if (!g)
         goto nomem;
-    g->n_tracks = s->n_prompts * s->n_return;
     g->top_k = s->o->top_k < s->n_vocab ? s->o->top_k : s->n_vocab;
     if (!take_memory(s, g))
         goto nomem;
-    for (size_t i = 0; i < g->n_tracks; i++) {
-        const size_t p = i / s->n_return;
-        track *t = &g->tracks[i];
-
-        t->ids = g->ids + i * s->capacity;
-        t->token_scores = g->token_scores + i * s->capacity;
-        t->hidden = g->hidden + i * s->capacity * s->n_embd;
-        t->choices = g->choices + i * g->top_k;
-        t->n = t->n_prompt = s->prompts[p].n;
-        memcpy(t->ids, s->prompts[p].ids, t->n * sizeof *t->ids);
-        t->length = wte__search_length(s, p, &t->finish_at_length);
-        t->running = true;
-    }
-    return wte__trace_new(s, g->n_tracks, g->top_k, err);
+    return wte__trace_new(s, g->tracks.n, g->top_k, err);
 nomem:
     return wte__fail(err, WTE_E_NOMEM, "no memory for contrastive search over %zu tokens",
                      s->capacity);
+}
+
+/* The hidden states of a track's tokens. */
+static float *hidden_of(const wte__search *s, size_t index)
+{
+    const contrastive *g = s->state;
+
+    return g->hidden + index * s->capacity * s->n_embd;
+}
+
+/* The tokens that may be next. */
+static choice *choices_of(const wte__search *s, size_t index)
+{
+    const contrastive *g = s->state;
+
+    return g->choices + index * g->top_k;
 }
 
 /* The first of the session's sequences that a track has. */
@@ -139,7 +123,8 @@ static void make_unit(const float *hidden, size_t n, float *out)
 static wte_status find_choices(wte__search *s, size_t index, const float *logits, wte_error *err)
 {
     contrastive *g = s->state;
-    track *t = &g->tracks[index];
+    const wte__track *t = &g->tracks.items[index];
+    choice *choices = choices_of(s, index);
     const double shift = wte__log_sum(logits, s->n_vocab);
     wte_status status;
 
@@ -154,7 +139,7 @@ static wte_status find_choices(wte__search *s, size_t index, const float *logits
     for (size_t i = 0; i < g->top_k; i++) {
         const uint32_t id = g->best[i];
 
-        t->choices[i] = (choice){id, g->probs[id], g->scores[id], (double)logits[id] - shift};
+        choices[i] = (choice){id, g->probs[id], g->scores[id], (double)logits[id] - shift};
     }
     return WTE_OK;
 }
@@ -168,14 +153,14 @@ static wte_status first_contrastive(wte__search *s, size_t prompt, size_t row, w
     const uint32_t from = sequence_of(s, prompt * s->n_return);
 
     for (size_t i = prompt * s->n_return; i < (prompt + 1) * s->n_return; i++) {
-        track *t = &g->tracks[i];
+        const wte__track *t = &g->tracks.items[i];
         wte_status status = find_choices(s, i, logits, err);
 
         if (status)
             return status;
         for (size_t j = 0; j < t->n; j++)
             make_unit(wte_session_hidden(s->session, row + 1 - t->n + j), s->n_embd,
-                      t->hidden + j * s->n_embd);
+                      hidden_of(s, i) + j * s->n_embd);
         for (size_t j = 0; j < g->top_k; j++)
             wte_session_fork(s->session, from, sequence_of(s, i) + (uint32_t)j);
     }
@@ -186,20 +171,22 @@ static void fill_contrastive(wte__search *s)
 {
     contrastive *g = s->state;
 
-    for (size_t i = 0; i < g->n_tracks; i++) {
-        track *t = &g->tracks[i];
+    for (size_t i = 0; i < g->tracks.n; i++) {
+        wte__track *t = &g->tracks.items[i];
 
         t->row = s->n_rows;
         for (size_t j = 0; j < g->top_k && t->running; j++)
-            wte__search_row(s, sequence_of(s, i) + (uint32_t)j, t->choices[j].id);
+            wte__search_row(s, sequence_of(s, i) + (uint32_t)j, choices_of(s, i)[j].id);
     }
 }
 
 /* Rank the candidates whose rows the pass gave. Returns the best. */
-static size_t rank(wte__search *s, const track *t)
+static size_t rank(wte__search *s, size_t index)
 {
     const wte__kernels *k = wte__kernel();
     contrastive *g = s->state;
+    const wte__track *t = &g->tracks.items[index];
+    const choice *choices = choices_of(s, index);
     const float alpha = s->o->penalty_alpha;
     size_t best = 0;
 
@@ -207,9 +194,9 @@ static size_t rank(wte__search *s, const track *t)
         float *unit = g->next_hidden + j * s->n_embd;
 
         make_unit(wte_session_hidden(s->session, t->row + j), s->n_embd, unit);
-        k->dot_f32_rows((const unsigned char *)t->hidden, NULL, s->n_embd * sizeof(float), t->n,
-                        unit, s->n_embd, g->cosines);
-        g->ranks[j] = (1 - alpha) * t->choices[j].prob - alpha * k->max_f32(g->cosines, t->n);
+        k->dot_f32_rows((const unsigned char *)hidden_of(s, index), NULL, s->n_embd * sizeof(float),
+                        t->n, unit, s->n_embd, g->cosines);
+        g->ranks[j] = (1 - alpha) * choices[j].prob - alpha * k->max_f32(g->cosines, t->n);
         if (g->ranks[j] > g->ranks[best])
             best = j;
     }
@@ -219,7 +206,8 @@ static size_t rank(wte__search *s, const track *t)
 static void trace_choices(wte__search *s, size_t index, size_t chosen)
 {
     contrastive *g = s->state;
-    const track *t = &g->tracks[index];
+    const wte__track *t = &g->tracks.items[index];
+    const choice *choices = choices_of(s, index);
     const float *logits = g->logits + index * s->n_vocab;
     const double shift = wte__log_sum(logits, s->n_vocab);
     const uint32_t beam = (uint32_t)(index % s->n_return);
@@ -227,7 +215,7 @@ static void trace_choices(wte__search *s, size_t index, size_t chosen)
     wte_best(g->ranks, g->top_k, g->top_k, g->best);
     for (size_t i = 0; i < g->top_k; i++) {
         const uint32_t j = g->best[i];
-        wte_candidate *c = wte__trace_add(s, index, beam, t->choices[j].id, logits, shift);
+        wte_candidate *c = wte__trace_add(s, index, beam, choices[j].id, logits, shift);
 
         c->score = (double)g->ranks[j];
         c->next_beam = beam;
@@ -241,28 +229,19 @@ static wte_status next_contrastive(wte__search *s, wte_error *err)
 {
     contrastive *g = s->state;
 
-    for (size_t i = 0; i < g->n_tracks && !s->halted; i++) {
-        track *t = &g->tracks[i];
+    for (size_t i = 0; i < g->tracks.n && !s->halted; i++) {
+        const wte__track *t = &g->tracks.items[i];
         const choice *c;
-        bool ends;
         size_t best;
         uint32_t winner;
 
         if (!t->running)
             continue;
-        best = rank(s, t);
-        c = &t->choices[best];
-        ends = wte__ends(s, t->ids, t->n, c->id, &t->finish);
-        t->token_scores[t->n - t->n_prompt] = c->score;
-        t->sum_log_prob += c->log_prob;
-        memcpy(t->hidden + t->n * s->n_embd, g->next_hidden + best * s->n_embd,
-               s->n_embd * sizeof *t->hidden);
-        t->ids[t->n++] = c->id;
-        if (!ends && t->n >= t->length)
-            t->finish = t->finish_at_length;
-        t->running = !ends && t->n < t->length;
-        if (s->o->on_token && s->o->on_token(s->o->on_token_data, i, c->id))
-            wte__search_halt(s, WTE_FINISH_CANCELLED);
+        best = rank(s, i);
+        c = &choices_of(s, i)[best];
+        memcpy(hidden_of(s, i) + t->n * s->n_embd, g->next_hidden + best * s->n_embd,
+               s->n_embd * sizeof *g->hidden);
+        wte__track_append(s, &g->tracks, i, c->id, c->score, c->log_prob);
         if (wte__tracing(s))
             trace_choices(s, i, best);
         winner = sequence_of(s, i) + (uint32_t)best;
@@ -287,17 +266,7 @@ static void result_contrastive(wte__search *s, size_t prompt, wte_generated *out
 {
     const contrastive *g = s->state;
 
-    for (size_t i = 0; i < s->n_return; i++) {
-        const track *t = &g->tracks[prompt * s->n_return + i];
-
-        out[i] = (wte_generated){.ids = t->ids,
-                                 .n = t->n,
-                                 .n_prompt = t->n_prompt,
-                                 .score = t->sum_log_prob,
-                                 .sum_log_prob = t->sum_log_prob,
-                                 .token_scores = t->token_scores,
-                                 .finish = t->running ? s->why : t->finish};
-    }
+    wte__tracks_result(s, &g->tracks, prompt, out);
 }
 
 const wte__strategy wte__contrastive = {.begin = begin_contrastive,

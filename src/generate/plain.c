@@ -16,22 +16,8 @@
 
 enum { SHOWN = 10 }; /* candidates of the network, and of the chain, in a trace */
 
-/* One sequence that is being written. */
-typedef struct track {
-    uint32_t *ids;       /* [capacity] */
-    float *token_scores; /* [capacity] of new tokens */
-    size_t n, n_prompt, length;
-    wte_finish finish, finish_at_length;
-    double sum_log_prob;
-    bool running;
-    size_t row, n_draft; /* in the pass */
-} track;
-
 typedef struct plain {
-    track *tracks; /* [n_prompts * n_return] */
-    uint32_t *ids;
-    float *token_scores;
-    size_t n_tracks, n_running;
+    wte__tracks tracks;
     float *scores, *probs; /* [n_vocab] */
 } plain;
 
@@ -41,9 +27,7 @@ static void end_plain(wte__search *s)
 
     if (!g)
         return;
-    wte__free(g->tracks);
-    wte__free(g->ids);
-    wte__free(g->token_scores);
+    wte__tracks_free(&g->tracks);
     wte__free(g->scores);
     wte__free(g->probs);
     wte__free(g);
@@ -53,32 +37,13 @@ static void end_plain(wte__search *s)
 static wte_status begin_plain(wte__search *s, wte_error *err)
 {
     plain *g = s->state = wte__calloc(1, sizeof *g);
-    size_t n;
 
-    if (!g)
+    if (!g || !wte__tracks_new(&g->tracks, s))
         goto nomem;
-    g->n_tracks = s->n_prompts * s->n_return;
-    g->tracks = wte__calloc(g->n_tracks, sizeof *g->tracks);
     g->scores = wte__calloc(s->n_vocab, sizeof *g->scores);
     g->probs = wte__calloc(s->n_vocab, sizeof *g->probs);
-    if (!g->tracks || !g->scores || !g->probs || wte__mul_overflows(g->n_tracks, s->capacity, &n))
+    if (!g->scores || !g->probs)
         goto nomem;
-    g->ids = wte__calloc(n, sizeof *g->ids);
-    g->token_scores = wte__calloc(n, sizeof *g->token_scores);
-    if (!g->ids || !g->token_scores)
-        goto nomem;
-    for (size_t i = 0; i < g->n_tracks; i++) {
-        const size_t p = i / s->n_return;
-        track *t = &g->tracks[i];
-
-        t->ids = g->ids + i * s->capacity;
-        t->token_scores = g->token_scores + i * s->capacity;
-        t->n = t->n_prompt = s->prompts[p].n;
-        memcpy(t->ids, s->prompts[p].ids, t->n * sizeof *t->ids);
-        t->length = wte__search_length(s, p, &t->finish_at_length);
-        t->running = true;
-    }
-    g->n_running = g->n_tracks;
     return wte__trace_new(s, 1, 2 * SHOWN + 1, err);
 nomem:
     return wte__fail(err, WTE_E_NOMEM, "no memory for %zu sequences of %zu tokens",
@@ -105,7 +70,7 @@ static void trace_token(wte__search *s, size_t index, const float *logits, doubl
                         const float *scores, uint32_t chosen)
 {
     plain *g = s->state;
-    const track *t = &g->tracks[index];
+    const wte__track *t = &g->tracks.items[index];
     const size_t shown = s->n_vocab < SHOWN ? s->n_vocab : SHOWN;
     uint32_t ids[2 * SHOWN + 1], raw[SHOWN];
     size_t n = shown;
@@ -136,31 +101,11 @@ static void trace_token(wte__search *s, size_t index, const float *logits, doubl
     wte__trace_end(s, t->n - t->n_prompt - 1, index / s->n_return);
 }
 
-/* Append a token and see what it ends. */
-static void append(wte__search *s, size_t index, uint32_t id, float score, double log_prob)
-{
-    plain *g = s->state;
-    track *t = &g->tracks[index];
-    const bool ends = wte__ends(s, t->ids, t->n, id, &t->finish);
-
-    t->token_scores[t->n - t->n_prompt] = score;
-    t->ids[t->n++] = id;
-    t->sum_log_prob += log_prob;
-    if (!ends && t->n >= t->length)
-        t->finish = t->finish_at_length;
-    if (ends || t->n >= t->length) {
-        t->running = false;
-        g->n_running--;
-    }
-    if (s->o->on_token && s->o->on_token(s->o->on_token_data, index, id))
-        wte__search_halt(s, WTE_FINISH_CANCELLED);
-}
-
 /* Choose the token that follows a sequence. */
 static wte_status choose(wte__search *s, size_t index, const float *logits, wte_error *err)
 {
     plain *g = s->state;
-    const track *t = &g->tracks[index];
+    const wte__track *t = &g->tracks.items[index];
     const float *scores = logits;
     const double shift = wte__log_sum(logits, s->n_vocab);
     uint32_t id;
@@ -181,7 +126,7 @@ static wte_status choose(wte__search *s, size_t index, const float *logits, wte_
     } else {
         wte_best(scores, s->n_vocab, 1, &id);
     }
-    append(s, index, id, scores[id], (double)logits[id] - shift);
+    wte__track_append(s, &g->tracks, index, id, scores[id], (double)logits[id] - shift);
     if (wte__tracing(s))
         trace_token(s, index, logits, shift, scores, id);
     return WTE_OK;
@@ -199,15 +144,15 @@ static wte_status first_plain(wte__search *s, size_t prompt, size_t row, wte_err
 
         if (status)
             return status;
-        if (g->tracks[i].running)
+        if (g->tracks.items[i].running)
             wte_session_fork(s->session, sequence_of(s, prompt * s->n_return), sequence_of(s, i));
     }
-    if (!g->tracks[prompt * s->n_return].running)
+    if (!g->tracks.items[prompt * s->n_return].running)
         wte_session_truncate(s->session, sequence_of(s, prompt * s->n_return), 0);
     return WTE_OK;
 }
 
-static size_t find_draft(const wte__search *s, const track *t, size_t room, uint32_t *draft)
+static size_t find_draft(const wte__search *s, const wte__track *t, size_t room, uint32_t *draft)
 {
     size_t max = s->o->prompt_lookup_num_tokens;
 
@@ -221,12 +166,12 @@ static size_t find_draft(const wte__search *s, const track *t, size_t room, uint
 static void fill_plain(wte__search *s)
 {
     plain *g = s->state;
-    size_t room = g->n_running < WTE_SMALL_BATCH ? WTE_SMALL_BATCH - g->n_running : 0;
+    size_t room = g->tracks.n_running < WTE_SMALL_BATCH ? WTE_SMALL_BATCH - g->tracks.n_running : 0;
 
-    if (s->o->prompt_lookup_num_tokens == 0 || (s->o->do_sample && g->n_tracks > 1))
+    if (s->o->prompt_lookup_num_tokens == 0 || (s->o->do_sample && g->tracks.n > 1))
         room = 0;
-    for (size_t i = 0; i < g->n_tracks; i++) {
-        track *t = &g->tracks[i];
+    for (size_t i = 0; i < g->tracks.n; i++) {
+        wte__track *t = &g->tracks.items[i];
         uint32_t draft[WTE_SMALL_BATCH];
 
         if (!t->running)
@@ -250,8 +195,8 @@ static wte_status next_plain(wte__search *s, wte_error *err)
 {
     plain *g = s->state;
 
-    for (size_t i = 0; i < g->n_tracks && !s->halted; i++) {
-        track *t = &g->tracks[i];
+    for (size_t i = 0; i < g->tracks.n && !s->halted; i++) {
+        wte__track *t = &g->tracks.items[i];
         const uint32_t *draft = s->ids + t->row + 1;
         wte_status status;
 
@@ -277,17 +222,7 @@ static void result_plain(wte__search *s, size_t prompt, wte_generated *out)
 {
     const plain *g = s->state;
 
-    for (size_t i = 0; i < s->n_return; i++) {
-        const track *t = &g->tracks[prompt * s->n_return + i];
-
-        out[i] = (wte_generated){.ids = t->ids,
-                                 .n = t->n,
-                                 .n_prompt = t->n_prompt,
-                                 .score = t->sum_log_prob,
-                                 .sum_log_prob = t->sum_log_prob,
-                                 .token_scores = t->token_scores,
-                                 .finish = t->running ? s->why : t->finish};
-    }
+    wte__tracks_result(s, &g->tracks, prompt, out);
 }
 
 const wte__strategy wte__plain = {.begin = begin_plain,

@@ -2,6 +2,7 @@
 /** generate/search.h - what the strategies share
  *
  *   generate.c     checks, prompts, one pass after the other, results
+ *   track.c        sequences that are written alone
  *   plain.c        greedy search and sampling, with drafts that lookup.c finds
  *   beam.c         beam search, beam sampling, groups
  *   constrained.c  beams with forced words: banks
@@ -92,6 +93,39 @@ void wte__stops_free(wte__stops *stops);
 bool wte__is_eos(const wte_generate_options *o, uint32_t id);
 /** Whether token `id` after ids [n] ends a sequence, and why. */
 bool wte__ends(wte__search *s, const uint32_t *ids, size_t n, uint32_t id, wte_finish *why);
+
+/* ---- track.c ------------------------------------------------------------------------------ */
+
+/** A sequence that is written alone. */
+typedef struct wte__track {
+    uint32_t *ids;       /* [capacity] */
+    float *token_scores; /* [capacity] of new tokens */
+    size_t n, n_prompt, length;
+    wte_finish finish, finish_at_length;
+    double sum_log_prob;
+    bool running;
+    size_t row, n_draft; /* in the pass: its first row, and the guessed tokens behind */
+} wte__track;
+
+typedef struct wte__tracks {
+    wte__track *items; /* [n_prompts * n_return] */
+    uint32_t *ids;
+    float *token_scores;
+    size_t n, n_running;
+} wte__tracks;
+
+/** Make a track for each text that is to be returned, with its prompt. False: no memory; free what
+ * there is all the same.
+ *   tracks  of zeros */
+bool wte__tracks_new(wte__tracks *tracks, const wte__search *s);
+void wte__tracks_free(wte__tracks *tracks);
+/** Append a token, see what it ends, and tell on_token.
+ *   score     after the chain; log_prob  of the network */
+void wte__track_append(wte__search *s, wte__tracks *tracks, size_t index, uint32_t id, float score,
+                       double log_prob);
+/** Give the tracks of a prompt, as a strategy's result(). */
+void wte__tracks_result(const wte__search *s, const wte__tracks *tracks, size_t prompt,
+                        wte_generated *out);
 
 /* ---- lookup.c ------------------------------------------------------------------------------ */
 
