@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_linear.c - wte__product_run against sums in float64 */
-#include "support.h"
-#include "network/network_internal.h"
+#include "products.h"
 #include <float.h>
-#include <math.h>
 
 enum { WIDEST = 700, MAX_ROWS = 300, N_TEAMS = 3 };
 
@@ -34,127 +32,16 @@ static int end(void **state)
 
 /* ---- a product and what it should be ------------------------------------------------------ */
 
-typedef struct example {
-    wte__linear linear;
-    unsigned char *weights; /* where they were allocated: the linear's begin at an odd byte */
-    float *bias, *scales, *x, *y, *residual;
-    double *values; /* [n_in, n_out] what the weights are worth */
-    size_t n_rows, ldx, ldy;
-} example;
-
-static uint64_t seed = 20;
-
-static float uniform(void)
-{
-    return (float)((double)(wte__random(&seed) >> 11) * 0x1p-52 - 1);
-}
-
-/* Store a weight and give what it is worth. */
-static double store(const wte__linear *l, unsigned char *base, size_t at, float value)
-{
-    uint16_t half;
-    float back;
-
-    switch (l->type) {
-    case WTE__WEIGHT_F32:
-        memcpy(base + at * 4, &value, 4);
-        return (double)value;
-    case WTE__WEIGHT_F16:
-        wte__kernel()->f32_to_f16(&value, &half, 1);
-        wte__kernel()->f16_to_f32(&half, &back, 1);
-        memcpy(base + at * 2, &half, 2);
-        return (double)back;
-    case WTE__WEIGHT_BF16:
-        wte__kernel()->f32_to_bf16(&value, &half, 1);
-        wte__kernel()->bf16_to_f32(&half, &back, 1);
-        memcpy(base + at * 2, &half, 2);
-        return (double)back;
-    case WTE__WEIGHT_INT8:
-        base[at] = (unsigned char)(int8_t)lrintf(value * 127);
-        return (double)(int8_t)base[at];
-    }
-    return 0;
-}
-
+/* The weights begin at an odd byte, but codes, which are the library's own. */
 static example make(wte__weight_type type, wte__orientation orientation, size_t n_in, size_t n_out,
                     size_t n_rows)
 {
-    example e = {.n_rows = n_rows, .ldx = n_in + 3, .ldy = n_out + 5};
-    wte__linear *l = &e.linear;
-    const size_t size = type == WTE__WEIGHT_F32 ? 4 : type == WTE__WEIGHT_INT8 ? 1 : 2;
-    size_t rows = orientation == WTE__IN_OUT ? n_in : n_out;
-    unsigned char *base;
-
-    *l = (wte__linear){.type = type, .orientation = orientation, .n_in = n_in, .n_out = n_out};
-    l->stride = (orientation == WTE__IN_OUT ? n_out : n_in) + 2;
-    if (type == WTE__WEIGHT_INT8)
-        l->stride = (n_in + 63) / 64 * 64;
-    e.weights = calloc(rows * l->stride * size + 65, 1);
-    e.values = calloc(n_in * n_out, sizeof *e.values);
-    e.bias = calloc(n_out, sizeof *e.bias);
-    e.scales = calloc(n_out, sizeof *e.scales);
-    e.x = calloc(n_rows * e.ldx, sizeof *e.x);
-    e.y = calloc(n_rows * e.ldy, sizeof *e.y);
-    e.residual = calloc(n_rows * e.ldy, sizeof *e.residual);
-    base = e.weights + (type == WTE__WEIGHT_INT8 ? 0 : 1);
-    for (size_t i = 0; i < n_in; i++)
-        for (size_t j = 0; j < n_out; j++)
-            e.values[i * n_out + j] =
-                store(l, base, orientation == WTE__IN_OUT ? i * l->stride + j : j * l->stride + i,
-                      uniform());
-    for (size_t j = 0; j < n_out; j++) {
-        e.bias[j] = uniform();
-        e.scales[j] = (uniform() + 1.5f) / 127;
-    }
-    for (size_t i = 0; i < n_rows * e.ldx; i++)
-        e.x[i] = uniform();
-    for (size_t i = 0; i < n_rows * e.ldy; i++)
-        e.residual[i] = uniform();
-    l->weight = base;
-    l->bias = e.bias;
-    l->scales = type == WTE__WEIGHT_INT8 ? e.scales : NULL;
-    return e;
-}
-
-static void drop(example *e)
-{
-    free(e->weights);
-    free(e->values);
-    free(e->bias);
-    free(e->scales);
-    free(e->x);
-    free(e->y);
-    free(e->residual);
-}
-
-typedef struct shared_run {
-    wte__product product;
-    const wte__scratch *scratch;
-    wte__team *team;
-} shared_run;
-
-static void work(void *ctx, unsigned worker)
-{
-    shared_run *s = ctx;
-
-    wte__product_run(&s->product, s->scratch, s->team, worker);
+    return example_make(type, orientation, n_in, n_out, n_rows, type != WTE__WEIGHT_INT8);
 }
 
 static void run_product(wte__product product, int team)
 {
-    shared_run s = {product, &scratches[team], teams[team]};
-
-    wte__team_run(teams[team], work, &s);
-}
-
-static wte__product product_of(example *e)
-{
-    return (wte__product){.linear = &e->linear,
-                          .x = e->x,
-                          .y = e->y,
-                          .ldx = e->ldx,
-                          .ldy = e->ldy,
-                          .n_rows = e->n_rows};
+    example_run(product, &scratches[team], teams[team]);
 }
 
 static double activate(wte__activation activation, double v)
@@ -253,10 +140,10 @@ static void products_equal_sums_in_float64(void **state)
                     continue;
                 e = make(kinds[kind].type, kinds[kind].orientation, shapes[shape][0],
                          shapes[shape][1], rows[i]);
-                p = product_of(&e);
+                p = example_product(&e);
                 run_product(p, 1);
                 check(&e, &p, NULL);
-                drop(&e);
+                example_drop(&e);
             }
 }
 
@@ -272,7 +159,7 @@ static void bias_then_activation_then_residual(void **state)
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
             for (size_t a = 0; a < sizeof activations / sizeof *activations; a++) {
                 example e = make(kinds[kind].type, kinds[kind].orientation, 20, 150, rows[i]);
-                wte__product p = product_of(&e);
+                wte__product p = example_product(&e);
 
                 p.activation = activations[a];
                 run_product(p, 1);
@@ -289,7 +176,7 @@ static void bias_then_activation_then_residual(void **state)
                 p.residual = NULL;
                 run_product(p, 1);
                 check(&e, &p, NULL);
-                drop(&e);
+                example_drop(&e);
             }
 }
 
@@ -304,11 +191,11 @@ static void nothing_is_written_beside_y(void **state)
 
             for (size_t j = 0; j < e.n_rows * e.ldy; j++)
                 e.y[j] = 12345;
-            run_product(product_of(&e), 1);
+            run_product(example_product(&e), 1);
             for (size_t r = 0; r < e.n_rows; r++)
                 for (size_t j = 50; j < e.ldy; j++)
                     assert_true(e.y[r * e.ldy + j] == 12345.0f);
-            drop(&e);
+            example_drop(&e);
         }
 }
 
@@ -322,7 +209,7 @@ static void the_number_of_workers_changes_no_bit(void **state)
             example e = make(kinds[kind].type, kinds[kind].orientation, 600, 701, rows[i]);
             const size_t bytes = e.n_rows * e.ldy * sizeof *e.y;
             float *first = calloc(1, bytes);
-            wte__product p = product_of(&e);
+            wte__product p = example_product(&e);
 
             p.activation = WTE__ACTIVATION_GELU_TANH;
             p.residual = e.residual;
@@ -338,7 +225,7 @@ static void the_number_of_workers_changes_no_bit(void **state)
                 }
             }
             free(first);
-            drop(&e);
+            example_drop(&e);
         }
 }
 
@@ -346,7 +233,7 @@ static void the_number_of_workers_changes_no_bit(void **state)
 static void compare_with_single_rows(example *e)
 {
     float *all = calloc(e->n_rows * e->ldy, sizeof *all);
-    wte__product p = product_of(e);
+    wte__product p = example_product(e);
 
     p.activation = WTE__ACTIVATION_GELU_ERF;
     run_product(p, 1);
@@ -369,7 +256,7 @@ static void a_small_batch_changes_no_bit(void **state)
             example e = make(kinds[kind].type, kinds[kind].orientation, 300, 170, n_rows);
 
             compare_with_single_rows(&e);
-            drop(&e);
+            example_drop(&e);
         }
 }
 
@@ -382,7 +269,7 @@ static void of_an_in_out_matrix_and_of_codes_no_batch_changes_a_bit(void **state
 
         if (e.linear.orientation == WTE__IN_OUT || e.linear.type == WTE__WEIGHT_INT8)
             compare_with_single_rows(&e);
-        drop(&e);
+        example_drop(&e);
     }
 }
 
@@ -398,11 +285,11 @@ static void nan_in_a_row_stays_in_its_row_and_is_seen(void **state)
                 example e = make(kinds[kind].type, kinds[kind].orientation, 100, 40, rows[i]);
 
                 e.x[e.ldx + 70] = bad[b];
-                run_product(product_of(&e), 1);
+                run_product(example_product(&e), 1);
                 for (size_t r = 0; r < e.n_rows; r++)
                     for (size_t j = 0; j < 40; j++)
                         assert_int_equal(isfinite(e.y[r * e.ldy + j]) != 0, r != 1);
-                drop(&e);
+                example_drop(&e);
             }
 }
 
@@ -418,11 +305,11 @@ static void zeros_and_tiny_rows_give_the_bias_in_8_bits(void **state)
 
             for (size_t j = 0; j < e.n_rows * e.ldx; j++)
                 e.x[j] = tiny[t];
-            run_product(product_of(&e), 1);
+            run_product(example_product(&e), 1);
             for (size_t r = 0; r < e.n_rows; r++)
                 for (size_t j = 0; j < 40; j++)
                     assert_true(fabsf(e.y[r * e.ldy + j] - e.bias[j]) <= FLT_EPSILON);
-            drop(&e);
+            example_drop(&e);
         }
 }
 

@@ -4,11 +4,10 @@
  * WTE_ONEDNN=1 makes every processor use it, for float32 as well. Where the library is missing, or
  * cannot multiply a type, only what does not need it is tested: the products have to be right all
  * the same. */
-#include "support.h"
+#include "products.h"
 #include "network/onednn.h"
 #include <dlfcn.h>
 #include <float.h>
-#include <math.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,21 +20,6 @@ static wte__scratch scratches[N_TEAMS], plain;
 static bool is_there[4]; /* by type of weight */
 
 /* ---- a product and what it should be ------------------------------------------------------ */
-
-typedef struct example {
-    wte__linear linear;
-    void *weights;
-    float *values; /* [n_in, n_out] what the weights are worth */
-    float *bias, *x, *y, *residual;
-    size_t n_rows, ldx, ldy;
-} example;
-
-static uint64_t seed = 7;
-
-static float uniform(void)
-{
-    return (float)((double)(wte__random(&seed) >> 11) * 0x1p-52 - 1);
-}
 
 static float rounded(float v)
 {
@@ -50,81 +34,16 @@ static float rounded(float v)
 static example make(wte__weight_type type, wte__orientation orientation, size_t n_in, size_t n_out,
                     size_t n_rows)
 {
-    example e = {.n_rows = n_rows, .ldx = n_in + 3, .ldy = n_out + 5};
-    const size_t stride = (orientation == WTE__IN_OUT ? n_out : n_in) + 2;
-    const size_t n = (orientation == WTE__IN_OUT ? n_in : n_out) * stride;
-
-    e.weights = calloc(n + 1, sizeof(float));
-    e.values = calloc(n_in * n_out, sizeof *e.values);
-    e.bias = calloc(n_out, sizeof *e.bias);
-    e.x = calloc(n_rows * e.ldx, sizeof *e.x);
-    e.y = calloc(n_rows * e.ldy, sizeof *e.y);
-    e.residual = calloc(n_rows * e.ldy, sizeof *e.residual);
-    for (size_t i = 0; i < n_in; i++)
-        for (size_t j = 0; j < n_out; j++) {
-            const size_t at = orientation == WTE__IN_OUT ? i * stride + j : j * stride + i;
-            float v = uniform();
-
-            if (type == WTE__WEIGHT_BF16) {
-                v = rounded(v);
-                wte__kernel()->f32_to_bf16(&v, (uint16_t *)e.weights + at, 1);
-            } else {
-                ((float *)e.weights)[at] = v;
-            }
-            e.values[i * n_out + j] = v;
-        }
-    for (size_t j = 0; j < n_out; j++)
-        e.bias[j] = uniform();
-    for (size_t i = 0; i < n_rows * e.ldx; i++)
-        e.x[i] = uniform();
-    for (size_t i = 0; i < n_rows * e.ldy; i++)
-        e.residual[i] = uniform();
-    e.linear = (wte__linear){.weight = e.weights,
-                             .type = type,
-                             .orientation = orientation,
-                             .n_in = n_in,
-                             .n_out = n_out,
-                             .stride = stride,
-                             .bias = e.bias};
-    return e;
-}
-
-static void drop(example *e)
-{
-    free(e->weights);
-    free(e->values);
-    free(e->bias);
-    free(e->x);
-    free(e->y);
-    free(e->residual);
-}
-
-typedef struct shared_run {
-    wte__product product;
-    const wte__scratch *scratch;
-    wte__team *team;
-} shared_run;
-
-static void work(void *ctx, unsigned worker)
-{
-    shared_run *s = ctx;
-
-    wte__product_run(&s->product, s->scratch, s->team, worker);
+    return example_make(type, orientation, n_in, n_out, n_rows, 0);
 }
 
 static void run_with(const example *e, const wte__scratch *scratch, wte__team *team)
 {
-    shared_run s = {.scratch = scratch, .team = team};
+    wte__product product = example_product(e);
 
-    s.product = (wte__product){.linear = &e->linear,
-                               .x = e->x,
-                               .y = e->y,
-                               .ldx = e->ldx,
-                               .ldy = e->ldy,
-                               .n_rows = e->n_rows,
-                               .activation = WTE__ACTIVATION_RELU,
-                               .residual = e->residual};
-    wte__team_run(team, work, &s);
+    product.activation = WTE__ACTIVATION_RELU;
+    product.residual = e->residual;
+    example_run(product, scratch, team);
 }
 
 /* Every y against the sum in float64. If x was rounded first, or never, only float32 sums are
@@ -143,10 +62,11 @@ static void check(const example *e, rounding how)
             double got = (double)e->y[r * e->ldy + j];
 
             for (size_t i = 0; i < l->n_in; i++) {
-                float x = e->x[r * e->ldx + i], w = e->values[i * l->n_out + j];
+                const float x = e->x[r * e->ldx + i];
+                const double w = e->values[i * l->n_out + j];
 
-                sum += (double)(how == ROUNDED ? rounded(x) : x) * (double)w;
-                size += fabs((double)x * (double)w);
+                sum += (double)(how == ROUNDED ? rounded(x) : x) * w;
+                size += fabs((double)x * w);
             }
             want = (sum < 0 ? 0 : sum) + (double)e->residual[r * e->ldy + j];
             bound = size * (double)(l->n_in + 1) * FLT_EPSILON * 1.01 + 2 * FLT_EPSILON;
@@ -181,7 +101,7 @@ static int begin(void **state)
 
         run_with(&e, &scratches[0], teams[0]);
         is_there[types[i]] = wte__onednn_ready(scratches[0].onednn);
-        drop(&e);
+        example_drop(&e);
     }
     print_message("oneDNN multiplies float32: %s, bfloat16: %s\n",
                   is_there[WTE__WEIGHT_F32] ? "yes" : "no",
@@ -222,7 +142,7 @@ static void products_equal_sums_in_float64(void **state)
                 if (scratches[1].onednn)
                     assert_int_equal(wte__onednn_ready(scratches[1].onednn), is_there[type]);
                 check(&e, type == WTE__WEIGHT_BF16 && is_there[type] ? ROUNDED : EXACT);
-                drop(&e);
+                example_drop(&e);
             }
 }
 
@@ -245,7 +165,7 @@ static void the_number_of_workers_changes_no_bit(void **state)
                 assert_memory_equal(e.y, first, bytes);
             }
             free(first);
-            drop(&e);
+            example_drop(&e);
         }
 }
 
@@ -277,12 +197,12 @@ static void few_rows_and_odd_addresses_are_multiplied_without_it(void **state)
         assert_true(is_plain(&few, &scratches[0], teams[0]));
         if (is_there[types[i]])
             assert_false(is_plain(&many, &scratches[0], teams[0]));
-        memmove((char *)many.weights + 1, many.weights, 70 * many.linear.stride * size);
-        many.linear.weight = (char *)many.weights + 1;
+        memmove(many.weights + 1, many.weights, 70 * many.linear.stride * size);
+        many.linear.weight = many.weights + 1;
         assert_true(is_plain(&many, &scratches[0], teams[0]));
         check(&many, EXACT);
-        drop(&few);
-        drop(&many);
+        example_drop(&few);
+        example_drop(&many);
     }
 }
 
@@ -319,7 +239,7 @@ static void nan_in_a_row_stays_in_its_row(void **state)
     for (size_t r = 0; r < e.n_rows; r++)
         for (size_t j = 0; j < 70; j++)
             assert_int_equal(isfinite(e.y[r * e.ldy + j]) != 0, r != 1);
-    drop(&e);
+    example_drop(&e);
 }
 
 static void every_allocation_may_fail(void **state)
@@ -330,7 +250,7 @@ static void every_allocation_may_fail(void **state)
     (void)state;
 
     if (!is_there[WTE__WEIGHT_F32]) {
-        drop(&e);
+        example_drop(&e);
         skip();
     }
     for (; !ready; nth++) {
@@ -354,7 +274,7 @@ static void every_allocation_may_fail(void **state)
         wte__fail_alloc(-1);
     }
     assert_true(nth > 10);
-    drop(&e);
+    example_drop(&e);
 }
 
 static void the_callers_openmp_keeps_its_threads(void **state)
@@ -368,7 +288,7 @@ static void the_callers_openmp_keeps_its_threads(void **state)
     (void)state;
 
     if (!library) {
-        drop(&e);
+        example_drop(&e);
         skip();
     }
     symbol = dlsym(library, "omp_set_num_threads");
@@ -378,7 +298,7 @@ static void the_callers_openmp_keeps_its_threads(void **state)
     set(3);
     run_with(&e, &scratches[1], teams[1]);
     assert_int_equal(get(), 3);
-    drop(&e);
+    example_drop(&e);
     dlclose(library);
 }
 
