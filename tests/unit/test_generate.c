@@ -4,30 +4,11 @@
  * On networks of random weights. That the tokens are the right ones is test_generate_golden's
  * matter; here searches are compared among themselves (alone and in a batch, with drafts and
  * without, on few threads and many) and with a plain computation of what they report. */
-#include "networks.h"
+#include "small_gpt2.h"
 #include "generate/search.h"
 #include "wte/generate.h"
 
-enum { E = 36, V = 61, CTX = 40, EOS = 7 };
-
-static const test_shape SHAPE = {false, 2, 3, E, 100, CTX, V};
-static const test_shape BERT = {true, 2, 3, E, 100, CTX, V};
-
-static test_network gpt2;
-
-static int open_gpt2(void **state)
-{
-    (void)state;
-    gpt2 = test_network_open(test_network_write("gpt2", &SHAPE, SIZE_MAX), WTE_PRECISION_F32);
-    return 0;
-}
-
-static int close_gpt2(void **state)
-{
-    (void)state;
-    test_network_close(&gpt2);
-    return 0;
-}
+enum { EOS = 7 };
 
 static wte_session *session_of(size_t n_sequences, unsigned n_threads)
 {

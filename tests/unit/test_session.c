@@ -3,32 +3,11 @@
  *
  * On networks of random weights, whose numbers test_forward_gpt2 and test_forward_bert compare with
  * other computations; here results are compared among themselves, mostly to the last bit. */
-#include "networks.h"
+#include "small_gpt2.h"
 #include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include "network/network_internal.h"
-
-enum { E = 36, V = 61, CTX = 40 };
-
-static const test_shape SHAPE = {false, 2, 3, E, 100, CTX, V};
-static const test_shape BERT = {true, 2, 3, E, 100, CTX, V};
-
-static test_network gpt2;
-
-static int open_gpt2(void **state)
-{
-    (void)state;
-    gpt2 = test_network_open(test_network_write("gpt2", &SHAPE, SIZE_MAX), WTE_PRECISION_F32);
-    return 0;
-}
-
-static int close_gpt2(void **state)
-{
-    (void)state;
-    test_network_close(&gpt2);
-    return 0;
-}
 
 static void fill(uint32_t *ids, size_t n, uint64_t seed)
 {
