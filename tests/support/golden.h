@@ -19,6 +19,15 @@ static inline json_t *golden_read(const char *file)
     return root;
 }
 
+/** Open a checkpoint of the reference data; skips the test where it is not there. */
+static inline test_network golden_network(const char *folder)
+{
+    char path[4400];
+
+    snprintf(path, sizeof path, "%s", need_shared(folder));
+    return test_network_open(path, WTE_PRECISION_F32);
+}
+
 /** Flatten nested arrays of numbers. Returns how many. */
 static inline size_t golden_flatten(const json_t *value, double *out)
 {
@@ -92,5 +101,34 @@ static inline void golden_checksum(const char *what, const wte_array *got, const
     want = json_number_value(json_object_get(sums, "sq_sum"));
     if (!(fabs(sq_sum - want) <= 1e-5 * want))
         fail_msg("%s: sum of squares %.12g, expected %.12g", what, sq_sum, want);
+}
+
+/** Compare the hidden states, all or those of some positions, that a session tapped. */
+static inline void golden_hidden(const wte_session *s, const json_t *c, const char *label)
+{
+    const wte_network_info *info = wte_network_get_info(wte_session_network(s));
+    const json_t *all = json_object_get(c, "hidden_states"),
+                 *at = json_object_get(c, "hidden_states_at"),
+                 *sums = json_object_get(c, "hidden_states_checksums"),
+                 *positions = json_object_get(c, "positions");
+
+    for (size_t l = 0; l <= info->n_layer; l++) {
+        char name[64], what[256];
+        wte_array a;
+
+        snprintf(name, sizeof name, "hidden_states.%zu", l);
+        snprintf(what, sizeof what, "%s, %s", label, name);
+        a = test_tapped(s, name);
+        assert_int_equal(a.n_dims, 2);
+        assert_int_equal(a.shape[1], info->n_embd);
+        if (all)
+            golden_compare(what, a.data, json_array_get(all, l), GOLDEN_TOLERANCE);
+        for (size_t i = 0; at && i < json_array_size(positions); i++)
+            golden_compare(what,
+                           a.data + (size_t)json_integer_value(json_array_get(positions, i)) *
+                                        a.shape[1],
+                           json_array_get(json_array_get(at, l), i), GOLDEN_TOLERANCE);
+        golden_checksum(what, &a, json_array_get(sums, l));
+    }
 }
 #endif

@@ -8,34 +8,6 @@
 
 /* ---- one case ---------------------------------------------------------------------------- */
 
-static void compare_hidden(const wte_session *s, const json_t *c, const char *label)
-{
-    const wte_network_info *info = wte_network_get_info(wte_session_network(s));
-    const json_t *all = json_object_get(c, "hidden_states"),
-                 *at = json_object_get(c, "hidden_states_at"),
-                 *sums = json_object_get(c, "hidden_states_checksums"),
-                 *positions = json_object_get(c, "positions");
-
-    for (size_t l = 0; l <= info->n_layer; l++) {
-        char name[64], what[256];
-        wte_array a;
-
-        snprintf(name, sizeof name, "hidden_states.%zu", l);
-        snprintf(what, sizeof what, "%s, %s", label, name);
-        a = test_tapped(s, name);
-        assert_int_equal(a.n_dims, 2);
-        assert_int_equal(a.shape[1], info->n_embd);
-        if (all)
-            golden_compare(what, a.data, json_array_get(all, l), GOLDEN_TOLERANCE);
-        for (size_t i = 0; at && i < json_array_size(positions); i++)
-            golden_compare(what,
-                           a.data + (size_t)json_integer_value(json_array_get(positions, i)) *
-                                        a.shape[1],
-                           json_array_get(json_array_get(at, l), i), GOLDEN_TOLERANCE);
-        golden_checksum(what, &a, json_array_get(sums, l));
-    }
-}
-
 static void compare_attention(const wte_session *s, const json_t *c, size_t n, const char *label)
 {
     const wte_network_info *info = wte_network_get_info(wte_session_network(s));
@@ -122,8 +94,8 @@ static void compare_logits(const wte_session *s, const json_t *c, const uint32_t
 
 static void compare_cases(const char *folder, const char *expected)
 {
-    test_network t = test_network_open(folder, WTE_PRECISION_F32);
-    json_t *root = golden_read(expected), *c;
+    test_network t = golden_network(folder);
+    json_t *root = golden_read(need_shared(expected)), *c;
     wte_session_options options = WTE_SESSION_DEFAULTS;
     wte_session *s;
     size_t i;
@@ -143,7 +115,7 @@ static void compare_cases(const char *folder, const char *expected)
         snprintf(label, sizeof label, "case %zu of %zu tokens", i, n);
         wte_session_truncate(s, 0, 0);
         test_run_ids(s, ids, n, WTE_LOGITS_ALL);
-        compare_hidden(s, c, label);
+        golden_hidden(s, c, label);
         compare_attention(s, c, n, label);
         compare_logits(s, c, ids, n, label);
     }
@@ -154,23 +126,19 @@ static void compare_cases(const char *folder, const char *expected)
 
 static void tiny_agrees_with_transformers_in_every_layer(void **state)
 {
-    char folder[4400];
     (void)state;
-
-    snprintf(folder, sizeof folder, "%s", need_shared("golden/gpt2_tiny"));
-    compare_cases(folder, need_shared("golden/gpt2_tiny/expected.json"));
+    compare_cases("golden/gpt2_tiny", "golden/gpt2_tiny/expected.json");
 }
 
 static void all_storage_variants_agree_with_transformers_in_every_layer(void **state)
 {
     static const char *const variants[] = {"", "_bare", "_sharded", "_pt", "_pt_legacy"};
-    char folder[4400], name[64];
+    char name[64];
     (void)state;
 
     for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
         snprintf(name, sizeof name, "golden/gpt2_small_vocab%s", variants[i]);
-        snprintf(folder, sizeof folder, "%s", need_shared(name));
-        compare_cases(folder, need_shared("golden/gpt2_small_vocab/expected.json"));
+        compare_cases(name, "golden/gpt2_small_vocab/expected.json");
     }
 }
 
@@ -179,16 +147,15 @@ static void all_storage_variants_agree_with_transformers_in_every_layer(void **s
 static void compare_rounded(const char *variant, const char *key)
 {
     wte_session_options options = WTE_SESSION_DEFAULTS;
-    char folder[4400], name[64];
+    char name[64];
     json_t *root, *c;
     test_network t;
     wte_session *s;
     size_t i;
 
     snprintf(name, sizeof name, "golden/%s", variant);
-    snprintf(folder, sizeof folder, "%s", need_shared(name));
+    t = golden_network(name);
     root = golden_read(need_shared("golden/gpt2_small_vocab/expected.json"));
-    t = test_network_open(folder, WTE_PRECISION_F32);
     s = test_session(&t, options);
     json_array_foreach(json_object_get(root, key), i, c)
     {
@@ -230,7 +197,6 @@ static void weights_stored_as_bfloat16_are_computed_with_as_they_are(void **stat
 static void a_left_padded_batch_is_its_sequences_without_padding(void **state)
 {
     wte_session_options options = WTE_SESSION_DEFAULTS;
-    char folder[4400];
     json_t *root, *batch;
     uint32_t ids[64], positions[64], sequences[64];
     size_t n = 0, ends[8], n_sequences;
@@ -238,7 +204,7 @@ static void a_left_padded_batch_is_its_sequences_without_padding(void **state)
     wte_session *s;
     (void)state;
 
-    snprintf(folder, sizeof folder, "%s", need_shared("golden/gpt2_small_vocab"));
+    t = golden_network("golden/gpt2_small_vocab");
     root = golden_read(need_shared("golden/gpt2_small_vocab/expected.json"));
     batch = json_object_get(root, "left_padded_batch");
     n_sequences = json_array_size(json_object_get(batch, "input_ids"));
@@ -256,7 +222,6 @@ static void a_left_padded_batch_is_its_sequences_without_padding(void **state)
         ends[q] = n - 1;
     }
     options.n_sequences = n_sequences;
-    t = test_network_open(folder, WTE_PRECISION_F32);
     s = test_session(&t, options);
     test_run(s, (wte_batch){.ids = ids,
                             .positions = positions,
