@@ -7,12 +7,9 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
-build=${BUILD:-$root/build/release}
-folder=${WTE_BENCH_DIR:-/tmp/wte-bench}
+. "$root/bench/build.sh"
 
-command -v python3 >/dev/null || { echo "bench: python3 not found (Debian: python3)" >&2; exit 1; }
-cmake -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=Release >/dev/null
-cmake --build "$build" -j"$(nproc)" --target bench_generate make_gpt2 >/dev/null
+build_targets bench_generate make_gpt2
 model=$folder/gpt2-random
 mkdir -p "$model"
 if [ ! -f "$model/model.safetensors" ]; then

@@ -8,12 +8,9 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
-build=${BUILD:-$root/build/release}
-folder=${WTE_BENCH_DIR:-/tmp/wte-bench}
+. "$root/bench/build.sh"
 
-command -v python3 >/dev/null || { echo "bench: python3 not found (Debian: python3)" >&2; exit 1; }
-cmake -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=Release >/dev/null
-cmake --build "$build" -j"$(nproc)" --target wte_command bench_network make_gpt2 >/dev/null
+build_targets wte_command bench_network make_gpt2
 if [ "${WITH_LLAMA:-0}" = 1 ]; then
     "$root/bench/tokenizers/peers.sh" "$folder" ||
         echo "bench: going on with the peers that are there" >&2
