@@ -202,6 +202,17 @@ static void shrink(wte_chain *chain, interval *in)
     in->n = m;
 }
 
+/* Put a key behind the n that are sorted, largest first. */
+static inline void insert(float *keys, float *weights, size_t n, float key, float weight)
+{
+    for (; n > 0 && keys[n - 1] < key; n--) {
+        keys[n] = keys[n - 1];
+        weights[n] = weights[n - 1];
+    }
+    keys[n] = key;
+    weights[n] = weight;
+}
+
 /* Guess two values with the boundary between them from every so-manieth key. */
 static void guess(const interval *in, double share, float *guesses)
 {
@@ -210,19 +221,13 @@ static void guess(const interval *in, double share, float *guesses)
     double total = 0, passed = 0, margin = 2 * sqrt(share * (1 - share) / SAMPLE);
 
     for (size_t s = 0; s < SAMPLE; s++) {
-        size_t from = s * (in->n / SAMPLE), at = n;
+        const size_t from = s * (in->n / SAMPLE);
         float key = in->keys[from], weight = in->weights ? in->weights[from] : 1;
 
         if (key == -INFINITY)
             continue;
-        for (; at > 0 && keys[at - 1] < key; at--) {
-            keys[at] = keys[at - 1];
-            weights[at] = weights[at - 1];
-        }
-        keys[at] = key;
-        weights[at] = weight;
+        insert(keys, weights, n++, key, weight);
         total += (double)weight;
-        n++;
     }
     guesses[0] = guesses[1] = -INFINITY;
     for (size_t i = 0; i < n; i++) {
@@ -243,17 +248,10 @@ static float walk(const interval *in, double target, double *above)
 
     for (size_t i = 0; i < in->n; i++) {
         float key = in->keys[i], weight = in->weights ? in->weights[i] : 1;
-        size_t at = n;
 
         if (!(key >= in->low && key < in->high))
             continue;
-        for (; at > 0 && keys[at - 1] < key; at--) {
-            keys[at] = keys[at - 1];
-            weights[at] = weights[at - 1];
-        }
-        keys[at] = key;
-        weights[at] = weight;
-        n++;
+        insert(keys, weights, n++, key, weight);
     }
     *above = in->above;
     for (size_t i = 0; i < n; i++) {
