@@ -129,11 +129,16 @@ typedef struct pair_sums {
     double dot, xx, yy, sqdist, l1dist;
 } pair_sums;
 
-static pair_sums sum_pair(const wte_space *space, uint32_t a, uint32_t b)
+static wte_status sum_pair(const wte_space *space, uint32_t a, uint32_t b, pair_sums *out,
+                           wte_error *err)
 {
+    const uint32_t ids[2] = {a, b};
+    wte_status status = wte__check_ids(space, ids, 2, err);
     pair_sums s = {0, 0, 0, 0, 0};
     float x[PIECE], y[PIECE];
 
+    if (status != WTE_OK)
+        return status;
     for (size_t from = 0; from < space->rows.dim; from += PIECE) {
         size_t n = piece_size(&space->rows, from);
 
@@ -145,7 +150,8 @@ static pair_sums sum_pair(const wte_space *space, uint32_t a, uint32_t b)
         s.sqdist += wte__sqdist_f64(x, y, n);
         s.l1dist += wte__l1dist_f64(x, y, n);
     }
-    return s;
+    *out = s;
+    return WTE_OK;
 }
 
 /* x.y / (|x| |y|), NaN if one of them has no direction. Rounding may not carry it beyond 1. */
@@ -162,13 +168,11 @@ static double cosine(double dot, double length_x, double length_y)
 wte_status wte_similarity(const wte_space *space, uint32_t a, uint32_t b, float *out,
                           wte_error *err)
 {
-    const uint32_t ids[2] = {a, b};
-    wte_status status = wte__check_ids(space, ids, 2, err);
     pair_sums s;
+    wte_status status = sum_pair(space, a, b, &s, err);
 
     if (status != WTE_OK)
         return status;
-    s = sum_pair(space, a, b);
     *out = (float)cosine(s.dot, sqrt(s.xx), sqrt(s.yy));
     return WTE_OK;
 }
@@ -176,13 +180,11 @@ wte_status wte_similarity(const wte_space *space, uint32_t a, uint32_t b, float 
 wte_status wte_distance(const wte_space *space, uint32_t a, uint32_t b, wte_metric metric,
                         float *out, wte_error *err)
 {
-    const uint32_t ids[2] = {a, b};
-    wte_status status = wte__check_ids(space, ids, 2, err);
     pair_sums s;
+    wte_status status = sum_pair(space, a, b, &s, err);
 
     if (status != WTE_OK)
         return status;
-    s = sum_pair(space, a, b);
     switch (metric) {
     case WTE_COSINE:
         *out = (float)(1 - cosine(s.dot, sqrt(s.xx), sqrt(s.yy)));

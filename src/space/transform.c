@@ -145,15 +145,20 @@ static void scale_row(float *x, size_t dim)
         x[i] = (float)(x[i] / length);
 }
 
+static wte__rows rows_of(const work *w)
+{
+    return (wte__rows){(const unsigned char *)w->matrix,
+                       NULL,
+                       w->dim * sizeof(float),
+                       WTE_F32,
+                       (uint32_t)w->n,
+                       w->dim};
+}
+
 static void apply_block(void *ctx, size_t block, unsigned worker)
 {
     const work *w = ctx;
-    const wte__rows rows = {(const unsigned char *)w->matrix,
-                            NULL,
-                            w->dim * sizeof(float),
-                            WTE_F32,
-                            (uint32_t)w->n,
-                            w->dim};
+    const wte__rows rows = rows_of(w);
     float *scratch = w->scratch + worker * w->dim;
     double *row = w->row + worker * w->dim;
 
@@ -181,12 +186,7 @@ static void apply_block(void *ctx, size_t block, unsigned worker)
 static wte_status apply(work *w, const wte_transform *t, unsigned n_threads,
                         wte__progress *progress, wte_error *err)
 {
-    const wte__rows rows = {(const unsigned char *)w->matrix,
-                            NULL,
-                            w->dim * sizeof(float),
-                            WTE_F32,
-                            (uint32_t)w->n,
-                            w->dim};
+    const wte__rows rows = rows_of(w);
     const wte__sample sample = {&rows, NULL, w->n, n_threads, progress};
     const size_t n_blocks = (w->n + ROWS_PER_BLOCK - 1) / ROWS_PER_BLOCK;
     const unsigned n_workers = wte__threads(n_threads, n_blocks);
