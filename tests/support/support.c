@@ -82,3 +82,15 @@ const char *write_file(const char *name, const void *data, size_t n)
     }
     return path;
 }
+
+void write_text_file(const char *in, const char *name, const char *text)
+{
+    char path[4400];
+    FILE *f;
+
+    snprintf(path, sizeof path, "%s/%s", in, name);
+    f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    assert_int_equal(fclose(f), 0);
+}

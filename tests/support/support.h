@@ -31,4 +31,6 @@ const char *need_shared(const char *relative);
 const char *test_folder(void);
 /** Write a file into test_folder() and give its path (same buffers). */
 const char *write_file(const char *name, const void *data, size_t n);
+/** Write a text as a file of a folder. */
+void write_text_file(const char *folder, const char *name, const char *text);
 #endif

@@ -15,18 +15,6 @@ enum { N_WORDS = 9000 };
 
 static char cache[4200], folder[4200];
 
-static void write_text(const char *name, const char *text)
-{
-    char path[4400];
-    FILE *f;
-
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    f = fopen(path, "w");
-    assert_non_null(f);
-    fputs(text, f);
-    assert_int_equal(fclose(f), 0);
-}
-
 /* A large vocab.txt: [UNK] and so on, letters, and words of three letters. */
 static void write_bert(int n_words)
 {
@@ -192,8 +180,9 @@ static void what_is_kept_is_what_was_read(void **state)
             write_gpt2();
         else
             write_bert(N_WORDS);
-        write_text("tokenizer_config.json", "{\"do_lower_case\": false, \"mask_token\": "
-                                            "{\"content\": \"[MASK]\", \"lstrip\": true}}");
+        write_text_file(folder, "tokenizer_config.json",
+                        "{\"do_lower_case\": false, \"mask_token\": "
+                        "{\"content\": \"[MASK]\", \"lstrip\": true}}");
         assert_int_equal(wte_tokenizer_open(folder, &read, NULL), WTE_OK);
         made = open_cached();
         found = open_cached();
@@ -235,7 +224,7 @@ static void a_changed_file_is_noticed(void **state)
     assert_int_equal(from_cache(), 1);
 
     /* a file that was not there */
-    write_text("tokenizer_config.json", "{\"do_lower_case\": false}");
+    write_text_file(folder, "tokenizer_config.json", "{\"do_lower_case\": false}");
     t = open_cached();
     assert_int_equal(wte_tokenizer_get_info(t)->compiled, 0);
     assert_int_equal(wte_tokenizer_get_info(t)->do_lower_case, 0);
@@ -280,7 +269,7 @@ static void it_is_listed_and_cleared(void **state)
     assert_int_equal(list.entries[0].stale, 0);
     assert_true(list.entries[0].bytes > 100000);
     wte_cache_list_free(&list);
-    write_text("added_tokens.json", "{\"new\": 9100}");
+    write_text_file(folder, "added_tokens.json", "{\"new\": 9100}");
     assert_int_equal(wte_cache_get_list(cache, &list, NULL), WTE_OK);
     assert_int_equal(list.entries[0].stale, 1);
     wte_cache_list_free(&list);

@@ -22,18 +22,6 @@ static int set_up(void **state)
     return mkdir(folder, 0700);
 }
 
-static void write_in(const char *name, const char *text)
-{
-    char path[4400];
-    FILE *f;
-
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    f = fopen(path, "w");
-    assert_non_null(f);
-    fputs(text, f);
-    assert_int_equal(fclose(f), 0);
-}
-
 enum { SPACE_A = 256, SPACE_AB = 257, END = 258 };
 
 /* {"byte": id, ...} with " a" 256, " ab" 257 and <|endoftext|> 258; `more` is put at the end. */
@@ -59,8 +47,8 @@ static const char merges[] = "#version: 0.2\n\xC4\xA0 a\n\xC4\xA0"
 
 static void write_gpt2(const char *more)
 {
-    write_in("vocab.json", gpt2_vocab(more));
-    write_in("merges.txt", merges);
+    write_text_file(folder, "vocab.json", gpt2_vocab(more));
+    write_text_file(folder, "merges.txt", merges);
 }
 
 /* A tokenizer.json of GPT-2's kind with these parts. */
@@ -72,7 +60,7 @@ static void write_bpe_json(const char *parts, const char *model)
              "{%s \"model\": {\"type\": \"BPE\", %s \"vocab\": %s, \"merges\": "
              "[\"\\u0120 a\", [\"\\u0120a\", \"b\"]]}}",
              parts, model, gpt2_vocab(""));
-    write_in("tokenizer.json", text);
+    write_text_file(folder, "tokenizer.json", text);
 }
 
 static wte_tokenizer *open_folder(void)
@@ -128,7 +116,7 @@ static void a_space_is_put_before_each_stretch(void **state)
             write_bpe_json(byte_level_prefix, "");
         } else {
             write_gpt2("");
-            write_in("tokenizer_config.json", "{\"add_prefix_space\": true}");
+            write_text_file(folder, "tokenizer_config.json", "{\"add_prefix_space\": true}");
         }
         t = open_folder();
         assert_int_equal(wte_tokenizer_get_info(t)->add_prefix_space, 1);
@@ -273,7 +261,7 @@ static void write_wordpiece(const char *parts, const char *model)
              "{%s \"model\": {\"type\": \"WordPiece\", %s \"vocab\": {\"[UNK]\": 0, \"a\": 1, "
              "\"##b\": 2, \"[CLS]\": 3, \"[SEP]\": 4, \"?\": 5}}}",
              parts, model);
-    write_in("tokenizer.json", text);
+    write_text_file(folder, "tokenizer.json", text);
 }
 
 static void wordpiece_in_tokenizer_json(void **state)
@@ -316,10 +304,11 @@ static void added_tokens_of_older_folders_are_read(void **state)
     (void)state;
 
     write_gpt2("");
-    write_in("added_tokens.json", "{\"<pad>\": 260, \"<|endoftext|>\": 258, \"<new>\": 259}");
-    write_in("special_tokens_map.json",
-             "{\"pad_token\": \"<pad>\", \"eos_token\": {\"content\": \"<|endoftext|>\", "
-             "\"lstrip\": true}, \"additional_special_tokens\": [\"b\"]}");
+    write_text_file(folder, "added_tokens.json",
+                    "{\"<pad>\": 260, \"<|endoftext|>\": 258, \"<new>\": 259}");
+    write_text_file(folder, "special_tokens_map.json",
+                    "{\"pad_token\": \"<pad>\", \"eos_token\": {\"content\": \"<|endoftext|>\", "
+                    "\"lstrip\": true}, \"additional_special_tokens\": [\"b\"]}");
     t = open_folder();
     assert_int_equal(wte_tokenizer_get_info(t)->n_vocab, 261);
     assert_int_equal(wte_tokenizer_get_info(t)->n_holes, 0);
@@ -330,11 +319,11 @@ static void added_tokens_of_older_folders_are_read(void **state)
     assert_ids(t, "<new>", 0, IDS('<', 'n', 'e', 'w', '>'));
     wte_tokenizer_free(t);
 
-    write_in("added_tokens.json", "{\"<pad>\": -1}");
+    write_text_file(folder, "added_tokens.json", "{\"<pad>\": -1}");
     assert_refused("added_tokens.json: '<pad>' has no id");
-    write_in("added_tokens.json", "{\"x\": 258}");
+    write_text_file(folder, "added_tokens.json", "{\"x\": 258}");
     assert_refused("both have id 258");
-    write_in("added_tokens.json", "[]");
+    write_text_file(folder, "added_tokens.json", "[]");
     assert_refused("added_tokens.json: expected an object");
 }
 
@@ -343,16 +332,18 @@ static void added_tokens_of_newer_folders_are_read(void **state)
     wte_tokenizer *t;
     (void)state;
 
-    write_in("vocab.txt", "[UNK]\n[CLS]\n[SEP]\na\n");
-    write_in("tokenizer_config.json",
-             "{\"added_tokens_decoder\": {\"0\": {\"content\": \"[UNK]\", \"special\": true}, "
-             "\"5\": {\"content\": \"[NEW]\", \"rstrip\": true}}}");
+    write_text_file(folder, "vocab.txt", "[UNK]\n[CLS]\n[SEP]\na\n");
+    write_text_file(
+        folder, "tokenizer_config.json",
+        "{\"added_tokens_decoder\": {\"0\": {\"content\": \"[UNK]\", \"special\": true}, "
+        "\"5\": {\"content\": \"[NEW]\", \"rstrip\": true}}}");
     t = open_folder();
     assert_int_equal(wte_tokenizer_get_info(t)->n_vocab, 6);
     assert_int_equal(wte_tokenizer_get_info(t)->n_holes, 1);
     assert_ids(t, "a[NEW] a", WTE_ENCODE_SPECIAL, IDS(1, 3, 5, 3, 2));
     wte_tokenizer_free(t);
-    write_in("tokenizer_config.json", "{\"added_tokens_decoder\": {\"x\": {\"content\": \"y\"}}}");
+    write_text_file(folder, "tokenizer_config.json",
+                    "{\"added_tokens_decoder\": {\"x\": {\"content\": \"y\"}}}");
     assert_refused("added_tokens_decoder: 'x', expected an id");
 }
 
@@ -397,10 +388,11 @@ static void a_class_of_the_other_family_is_refused(void **state)
 {
     (void)state;
     write_gpt2("");
-    write_in("tokenizer_config.json", "{\"tokenizer_class\": \"BertTokenizerFast\"}");
+    write_text_file(folder, "tokenizer_config.json",
+                    "{\"tokenizer_class\": \"BertTokenizerFast\"}");
     assert_refused("tokenizer_class is BertTokenizerFast, but vocab.json and merges.txt is the "
                    "tokenizer of a GPT-2");
-    write_in("tokenizer_config.json", "{\"tokenizer_class\": \"GPT2Tokenizer\"}");
+    write_text_file(folder, "tokenizer_config.json", "{\"tokenizer_class\": \"GPT2Tokenizer\"}");
     wte_tokenizer_free(open_folder());
 }
 
