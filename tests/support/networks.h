@@ -572,6 +572,31 @@ static inline naive naive_run(const test_network *t, const uint32_t *ids, const 
     return v;
 }
 
+/** Compare what a session tapped of a sequence of n tokens. */
+static inline void naive_compare(const wte_session *s, const naive *v, size_t n)
+{
+    const wte_network_info *info = wte_network_get_info(wte_session_network(s));
+    const size_t row = n * info->n_embd, n_weights = info->n_head * n * n;
+
+    test_close("embeddings", test_tapped(s, "embeddings").data, v->stream, row, 1e-5);
+    for (size_t l = 0; l < info->n_layer; l++) {
+        const double *stream = v->stream + 2 * l * row;
+        char name[64];
+
+        snprintf(name, sizeof name, "layer.%zu.in", l);
+        test_close(name, test_tapped(s, name).data, stream, row, 1e-5);
+        snprintf(name, sizeof name, "layer.%zu.attention", l);
+        test_close(name, test_tapped(s, name).data, v->attention + l * n_weights, n_weights, 1e-5);
+        snprintf(name, sizeof name, "layer.%zu.mid", l);
+        test_close(name, test_tapped(s, name).data, stream + row, row, 1e-5);
+        snprintf(name, sizeof name, "layer.%zu.out", l);
+        test_close(name, test_tapped(s, name).data, stream + 2 * row, row, 1e-5);
+    }
+    test_close("last", test_tapped(s, "last").data, v->stream + 2 * info->n_layer * row, row, 1e-5);
+    test_close("norm", test_tapped(s, "norm").data, v->norm, row, 1e-5);
+    test_close("logits", test_tapped(s, "logits").data, v->logits, n * info->n_vocab, 1e-5);
+}
+
 /** Ask for everything that a network gives. */
 static inline void test_tap_all(wte_session *s)
 {
