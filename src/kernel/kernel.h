@@ -87,8 +87,7 @@ typedef struct wte__kernels {
     /** Few rows times a matrix that lies [in, out]: y[r][j] += sum over i of x[r][i] * w[i][j], for
      * each element a chain of fused multiply-adds in ascending i, as in gemm_tile: the same bits.
      *   w  [n_in, ldw], of which n columns; x [n_rows, ldx]; y [n_rows, ldy]
-     *   n_rows  at most WTE__FEW_ROWS
-     * w is read in order, so that memory can keep up; x and y stay in the cache. */
+     * w is read once and in order, so that memory can keep up; x and y stay in the cache. */
     void (*few_in_out_f32)(const float *w, size_t ldw, size_t n_in, size_t n, const float *x,
                            size_t ldx, size_t n_rows, float *y, size_t ldy);
     void (*few_in_out_f16)(const uint16_t *w, size_t ldw, size_t n_in, size_t n, const float *x,
@@ -98,7 +97,7 @@ typedef struct wte__kernels {
 
     /** Few rows times a matrix that lies [out, in]: y[r][j] = sum over i of x[r][i] * w[j][i], to
      * the bits of dot_f32, dot_f16, dot_bf16 (w, x), whatever n_rows is.
-     *   w  [n, ldw], x [n_rows, ldx], y [n_rows, ldy]; n_rows at most WTE__FEW_ROWS */
+     *   w  [n, ldw], x [n_rows, ldx], y [n_rows, ldy] */
     void (*few_out_in_f32)(const float *w, size_t ldw, size_t n, size_t n_in, const float *x,
                            size_t ldx, size_t n_rows, float *y, size_t ldy);
     void (*few_out_in_f16)(const uint16_t *w, size_t ldw, size_t n, size_t n_in, const float *x,

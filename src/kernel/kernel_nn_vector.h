@@ -9,18 +9,19 @@
  *
  * A few rows times [in, out]. The weights are read once and in order; time is what memory takes.
  * DEPTH rows of the matrix are taken together, a strip of SUMS vectors of columns at a time, so
- * that y is loaded and stored once for DEPTH rows. What comes next in each row is asked for early;
- * at a row's end that is the beginning of the row DEPTH further down, which hardware does not
- * guess. Rows of x go by fours, twos and ones, which the weights, now in the first-level cache, see
- * once each: the order of each element's chain is the same in all of them. Where two vectors of
- * bfloat16 widen with fewer instructions into even and odd numbers (load_two), y is brought into
- * that order before all and back after all.
+ * that y is loaded and stored once for DEPTH rows. What comes next in each row is asked for early,
+ * between the products of the first rows of x: all at once it would fill the queue to memory, and
+ * nothing be multiplied meanwhile. At a row's end it is the beginning of the row DEPTH further
+ * down, which hardware does not guess. Rows of x go by fours, twos and ones, which the weights, now
+ * in the first-level cache, see once each: the order of each element's chain is the same in all of
+ * them. Where two vectors of bfloat16 widen with fewer instructions into even and odd numbers
+ * (load_two), y is brought into that order before all and back after all.
  *
  * A few rows times [out, in]. A row of weights at a time, with four running sums for each row of x,
  * up to three rows of x together (twelve sums): the order is that of the dot product. That takes
- * more loads than multiplications. For more rows of x, therefore, WIDE rows of w are widened into
- * the first-level cache and passed over four times, once for each of the running sums: twelve
- * products then share their loads, and still have the order of the dot product.
+ * more loads than multiplications. More rows of x, therefore, pass WIDE rows of w four times, once
+ * for each of the running sums: twelve products then share their loads, and still have the order of
+ * the dot product.
  *
  * exp(x) = 2^n e^r, n the whole number next to x / ln 2, |r| <= ln 2 / 2; ln 2 in two parts, of
  * which n times the first is subtracted without loss. e^r = 1 + r + r^2 P(r), P of degree 4 with a
@@ -40,6 +41,8 @@
 #include <math.h>
 #include <stdbool.h>
 
+enum { LINE = 64 /* of the cache, in bytes */ };
+
 INLINE size_t size_of(enum type type)
 {
     return type == F32 ? sizeof(float) : sizeof(uint16_t);
@@ -48,16 +51,6 @@ INLINE size_t size_of(enum type type)
 INLINE const void *element_at(enum type type, const void *p, size_t i)
 {
     return (const unsigned char *)p + i * size_of(type);
-}
-
-INLINE void widen_row(enum type type, const void *x, size_t n, float *out)
-{
-    size_t i = 0;
-
-    for (; i + LANES <= n; i += LANES)
-        v_store(out + i, load(type, x, i));
-    if (i < n)
-        v_store_some(out + i, load_some(type, x, i, n - i), n - i);
 }
 
 /* Rows of y into the order of load_two, or back. */
@@ -79,10 +72,12 @@ INLINE void reorder(bool back, size_t n, float *y, size_t ldy, size_t n_rows)
 /* ---- few rows times [in, out] ------------------------------------------------------------- */
 
 /* y[r][0..n_vectors) += x[r][i] * w[i], for depth rows of w; `some` (0: all) lanes of one vector.
- */
+ * `next`, unless NULL: what will be read of the first of these rows; asked for between products. */
 INLINE void in_out_tile(enum type type, size_t rows, size_t n_vectors, size_t some, const void *w,
-                        size_t ldw, size_t depth, const float *x, size_t ldx, float *y, size_t ldy)
+                        const void *next, size_t ldw, size_t depth, const float *x, size_t ldx,
+                        float *y, size_t ldy)
 {
+    const size_t bytes = n_vectors * LANES * size_of(type);
     vec sums[4][SUMS];
 
     UNROLLED (r, rows)
@@ -92,6 +87,10 @@ INLINE void in_out_tile(enum type type, size_t rows, size_t n_vectors, size_t so
     for (size_t i = 0; i < depth; i++) {
         const void *row = element_at(type, w, i * ldw);
         vec kept[4]; /* the fewer of both, weights and factors */
+        if (next)
+            UNROLLED (line, (bytes + LINE - 1) / LINE)
+                __builtin_prefetch((const unsigned char *)element_at(type, next, i * ldw) +
+                                   line * LINE);
         if (n_vectors <= rows) {
             if (n_vectors == 2)
                 load_two(type, row, 0, kept);
@@ -124,8 +123,8 @@ INLINE void in_out_tile(enum type type, size_t rows, size_t n_vectors, size_t so
 }
 
 /* A strip of columns for some rows of x. */
-INLINE void in_out_strip(enum type type, size_t rows, const void *w, size_t ldw, size_t depth,
-                         size_t n, const float *x, size_t ldx, float *y, size_t ldy)
+INLINE void in_out_strip(enum type type, size_t rows, const void *w, const void *next, size_t ldw,
+                         size_t depth, size_t n, const float *x, size_t ldx, float *y, size_t ldy)
 {
     /* two at a time; the mask that parts them wants a register too */
     const size_t n_vectors = parts(type) && rows > 1 ? (SUMS - 1) / rows / 2 * 2 : SUMS / rows;
@@ -133,36 +132,38 @@ INLINE void in_out_strip(enum type type, size_t rows, const void *w, size_t ldw,
     size_t j = 0;
 
     for (; j + width <= n; j += width)
-        in_out_tile(type, rows, n_vectors, 0, element_at(type, w, j), ldw, depth, x, ldx, y + j,
-                    ldy);
+        in_out_tile(type, rows, n_vectors, 0, element_at(type, w, j),
+                    next ? element_at(type, next, j) : NULL, ldw, depth, x, ldx, y + j, ldy);
     for (; parts(type) && j + 2 * LANES <= n; j += 2 * LANES)
-        in_out_tile(type, rows, 2, 0, element_at(type, w, j), ldw, depth, x, ldx, y + j, ldy);
+        in_out_tile(type, rows, 2, 0, element_at(type, w, j), NULL, ldw, depth, x, ldx, y + j, ldy);
     for (; j + LANES <= n; j += LANES)
-        in_out_tile(type, rows, 1, 0, element_at(type, w, j), ldw, depth, x, ldx, y + j, ldy);
+        in_out_tile(type, rows, 1, 0, element_at(type, w, j), NULL, ldw, depth, x, ldx, y + j, ldy);
     if (j < n)
-        in_out_tile(type, rows, 1, n - j, element_at(type, w, j), ldw, depth, x, ldx, y + j, ldy);
+        in_out_tile(type, rows, 1, n - j, element_at(type, w, j), NULL, ldw, depth, x, ldx, y + j,
+                    ldy);
 }
 
-/* The same for all rows of x. */
-INLINE void in_out_block(enum type type, const void *w, size_t ldw, size_t depth, size_t n,
-                         const float *x, size_t ldx, size_t n_rows, float *y, size_t ldy)
+/* The same for all rows of x, the first ones of which ask for what comes next. */
+INLINE void in_out_block(enum type type, const void *w, const void *next, size_t ldw, size_t depth,
+                         size_t n, const float *x, size_t ldx, size_t n_rows, float *y, size_t ldy)
 {
     size_t r = 0;
 
-    for (; r + 4 <= n_rows; r += 4)
-        in_out_strip(type, 4, w, ldw, depth, n, x + r * ldx, ldx, y + r * ldy, ldy);
+    for (; r + 4 <= n_rows; r += 4, next = NULL)
+        in_out_strip(type, 4, w, next, ldw, depth, n, x + r * ldx, ldx, y + r * ldy, ldy);
     if (r + 2 <= n_rows) {
-        in_out_strip(type, 2, w, ldw, depth, n, x + r * ldx, ldx, y + r * ldy, ldy);
+        in_out_strip(type, 2, w, next, ldw, depth, n, x + r * ldx, ldx, y + r * ldy, ldy);
         r += 2;
+        next = NULL;
     }
     if (r < n_rows)
-        in_out_strip(type, 1, w, ldw, depth, n, x + r * ldx, ldx, y + r * ldy, ldy);
+        in_out_strip(type, 1, w, next, ldw, depth, n, x + r * ldx, ldx, y + r * ldy, ldy);
 }
 
 INLINE void few_in_out(enum type type, const void *w, size_t ldw, size_t n_in, size_t n,
                        const float *x, size_t ldx, size_t n_rows, float *y, size_t ldy)
 {
-    enum { DEPTH = 16, STRIP = SUMS * LANES, AHEAD = 1, LINE = 64 };
+    enum { DEPTH = 16, STRIP = SUMS * LANES, AHEAD = 1 };
 
     if (parts(type))
         reorder(false, n, y, ldy, n_rows);
@@ -173,12 +174,8 @@ INLINE void few_in_out(enum type type, const void *w, size_t ldw, size_t n_in, s
         for (size_t j = 0; j < n; j += STRIP) {
             const void *strip = element_at(type, block, j);
             size_t width = n - j < STRIP ? n - j : STRIP, next = j + AHEAD * STRIP;
-            const unsigned char *ahead =
-                element_at(type, block, next < n ? next : DEPTH * ldw + (next - n));
-            for (size_t d = 0; d < depth; d++)
-                for (size_t b = 0; b < STRIP * size_of(type); b += LINE)
-                    __builtin_prefetch(ahead + d * ldw * size_of(type) + b);
-            in_out_block(type, strip, ldw, depth, width, x + i, ldx, n_rows, y + j, ldy);
+            const void *ahead = element_at(type, block, next < n ? next : DEPTH * ldw + (next - n));
+            in_out_block(type, strip, ahead, ldw, depth, width, x + i, ldx, n_rows, y + j, ldy);
         }
     }
     if (parts(type))
@@ -248,73 +245,85 @@ INLINE void out_in_row(enum type type, const void *w, size_t n, const float *x, 
 }
 
 /* Of the four running sums of each product of WIDE rows of w with some of x, one at a time: a tile
- * of sums shares its loads. n is a multiple of 4 * LANES. */
+ * of sums shares its loads. n is a multiple of 4 * LANES. `next`, unless NULL: a row of w that will
+ * be read soon. */
 enum { WIDE = 3, WIDE_ROWS = 4 };
 
-INLINE void out_in_sums(size_t rows, const float *w, size_t ldw, size_t n, const float *x,
-                        size_t ldx, vec out[WIDE_ROWS][WIDE])
+INLINE void out_in_sums(enum type type, size_t rows, const void *w, size_t ldw, size_t n,
+                        const void *next, const float *x, size_t ldx, vec sums[WIDE_ROWS][WIDE])
 {
-    vec sums[WIDE_ROWS][WIDE];
-
     UNROLLED (r, rows)
         UNROLLED (c, WIDE)
             sums[r][c] = v_set(0.0f);
     for (size_t i = 0; i < n; i += 4 * LANES) {
         vec weights[WIDE];
+        if (next)
+            for (size_t b = 0; b < 4 * LANES * size_of(type); b += LINE)
+                __builtin_prefetch((const unsigned char *)element_at(type, next, i) + b);
         UNROLLED (c, WIDE)
-            weights[c] = load(F32, w + c * ldw, i);
+            weights[c] = load(type, w, c * ldw + i);
         UNROLLED (r, rows) {
             vec factor = load(F32, x + r * ldx, i);
             UNROLLED (c, WIDE)
                 sums[r][c] = v_fma(weights[c], factor, sums[r][c]);
         }
     }
-    UNROLLED (r, rows)
-        UNROLLED (c, WIDE)
-            out[r][c] = sums[r][c];
 }
 
-/* WIDE rows of w with some of x, to the bits of out_in_dots. */
-INLINE void out_in_tile(size_t rows, const float *w, size_t ldw, size_t n, const float *x,
-                        size_t ldx, float *y, size_t ldy)
+/* WIDE rows of w with some of x, to the bits of out_in_dots. The first three times over the rows
+ * ask for those that come next. */
+INLINE void out_in_tile(enum type type, size_t rows, const void *w, size_t ldw, size_t n,
+                        const void *next, const float *x, size_t ldx, float *y, size_t ldy)
 {
     const size_t whole = n / (4 * LANES) * (4 * LANES);
     vec sums[4][WIDE_ROWS][WIDE];
 
-    for (size_t s = 0; s < 4; s++)
-        out_in_sums(rows, w + s * LANES, ldw, whole, x + s * LANES, ldx, sums[s]);
-    for (size_t r = 0; r < rows; r++)
-        for (size_t c = 0; c < WIDE; c++) {
-            size_t i = whole;
-            for (; i + LANES <= n; i += LANES)
+    UNROLLED (s, 4) {
+        vec part[WIDE_ROWS][WIDE];
+        out_in_sums(type, rows, element_at(type, w, s * LANES), ldw, whole,
+                    next && s < WIDE ? element_at(type, next, s * ldw) : NULL, x + s * LANES, ldx,
+                    part);
+        UNROLLED (r, rows)
+            UNROLLED (c, WIDE)
+                sums[s][r][c] = part[r][c];
+    }
+    for (size_t i = whole; i + LANES <= n; i += LANES)
+        UNROLLED (r, rows)
+            UNROLLED (c, WIDE)
                 sums[0][r][c] =
-                    v_fma(load(F32, w + c * ldw, i), load(F32, x + r * ldx, i), sums[0][r][c]);
-            if (i < n)
-                sums[1][r][c] = v_fma(load_some(F32, w + c * ldw, i, n - i),
+                    v_fma(load(type, w, c * ldw + i), load(F32, x + r * ldx, i), sums[0][r][c]);
+    if (n % LANES) {
+        const size_t i = n - n % LANES;
+        UNROLLED (r, rows)
+            UNROLLED (c, WIDE)
+                sums[1][r][c] = v_fma(load_some(type, w, c * ldw + i, n - i),
                                       load_some(F32, x + r * ldx, i, n - i), sums[1][r][c]);
+    }
+    UNROLLED (r, rows)
+        UNROLLED (c, WIDE)
             wte__put_f32(y + r * ldy + c, v_sum(v_add(v_add(sums[0][r][c], sums[1][r][c]),
                                                       v_add(sums[2][r][c], sums[3][r][c]))));
-        }
 }
 
-/* The same with all rows of x (4 at least). Not inlined, for all types to share. */
-static __attribute__((noinline)) void out_in_tiles(const float *w, size_t ldw, size_t n,
-                                                   const float *x, size_t ldx, size_t n_rows,
-                                                   float *y, size_t ldy)
+/* The same with all rows of x (4 at least). */
+INLINE void out_in_tiles(enum type type, const void *w, size_t ldw, size_t n, const float *x,
+                         size_t ldx, size_t n_rows, float *y, size_t ldy)
 {
-    for (size_t r = 0, rows; r < n_rows; r += rows) {
+    const void *next = element_at(type, w, WIDE * ldw);
+
+    for (size_t r = 0, rows; r < n_rows; r += rows, next = NULL) {
         const float *from = x + r * ldx;
         float *to = y + r * ldy;
 
         rows = n_rows - r;
         if (rows == 2) {
-            out_in_tile(2, w, ldw, n, from, ldx, to, ldy);
+            out_in_tile(type, 2, w, ldw, n, next, from, ldx, to, ldy);
         } else if (rows == 3 || rows == 5 || rows == 6) {
             rows = 3;
-            out_in_tile(3, w, ldw, n, from, ldx, to, ldy);
+            out_in_tile(type, 3, w, ldw, n, next, from, ldx, to, ldy);
         } else {
             rows = 4;
-            out_in_tile(4, w, ldw, n, from, ldx, to, ldy);
+            out_in_tile(type, 4, w, ldw, n, next, from, ldx, to, ldy);
         }
     }
 }
@@ -322,18 +331,11 @@ static __attribute__((noinline)) void out_in_tiles(const float *w, size_t ldw, s
 INLINE void few_out_in(enum type type, const void *w, size_t ldw, size_t n, size_t n_in,
                        const float *x, size_t ldx, size_t n_rows, float *y, size_t ldy)
 {
-    enum { MOST = 4096 };
-    _Alignas(64) float wide[WIDE * MOST];
     size_t j = 0;
 
-    if (n_rows > 3 && n_in <= MOST)
-        for (; j + WIDE <= n; j += WIDE) {
-            for (size_t c = 0; c < WIDE; c++, w = element_at(type, w, ldw)) {
-                wte__prefetch_ahead(element_at(type, w, (WIDE - 1) * ldw), n_in * size_of(type));
-                widen_row(type, w, n_in, wide + c * n_in);
-            }
-            out_in_tiles(wide, n_in, n_in, x, ldx, n_rows, y + j, ldy);
-        }
+    if (n_rows > 3)
+        for (; j + WIDE <= n; j += WIDE, w = element_at(type, w, WIDE * ldw))
+            out_in_tiles(type, w, ldw, n_in, x, ldx, n_rows, y + j, ldy);
     for (; j < n; j++, w = element_at(type, w, ldw)) {
         wte__prefetch_ahead(w, n_in * size_of(type));
         out_in_row(type, w, n_in, x, ldx, n_rows, y + j, ldy);
@@ -623,13 +625,14 @@ INLINE void mix(enum type type, size_t n_vectors, size_t some, const float *weig
 INLINE void attend_mix(enum type type, const float *weights, const void *values,
                        const uint32_t *cells, size_t n, size_t dim, float *out)
 {
-    enum { MANY = SUMS, WIDTH = MANY * LANES, HALF = MANY / 2, HALF_WIDTH = HALF * LANES };
     size_t d = 0;
 
-    for (; d + WIDTH <= dim; d += WIDTH)
-        mix(type, MANY, 0, weights, element_at(type, values, d), cells, n, dim, out + d);
-    for (; d + HALF_WIDTH <= dim; d += HALF_WIDTH)
-        mix(type, HALF, 0, weights, element_at(type, values, d), cells, n, dim, out + d);
+    for (; d + 8 * LANES <= dim; d += 8 * LANES) /* heads of 64 are the usual ones */
+        mix(type, 8, 0, weights, element_at(type, values, d), cells, n, dim, out + d);
+    if (d + 4 * LANES <= dim) {
+        mix(type, 4, 0, weights, element_at(type, values, d), cells, n, dim, out + d);
+        d += 4 * LANES;
+    }
     for (; d + LANES <= dim; d += LANES)
         mix(type, 1, 0, weights, element_at(type, values, d), cells, n, dim, out + d);
     if (d < dim)

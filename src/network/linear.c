@@ -4,8 +4,8 @@
  * Four ways. Which one is taken depends on the number of rows and the type of the weights, and the
  * last one on the processor:
  *
- *   few    up to WTE__FEW_ROWS rows: bound by memory. W is read once, in order, as it lies in the
- *          file; the workers take runs of columns that are long enough for memory to stream.
+ *   few    up to STREAM_ROWS rows: bound by memory or nearly so. W is read once, in order, as it lies
+ *          in the file; the workers take runs of columns that are long enough for memory to stream.
  *   many   more rows: bound by arithmetic. x is packed once into strips of WTE__GEMM_MR rows; then
  *          the workers take blocks of columns. Of its block a worker packs a piece of W at a time,
  *          widened, into panels of WTE__GEMM_NR columns:
@@ -16,6 +16,8 @@
  *
  *          A piece of a strip stays in the first-level cache while it meets all panels, which stay
  *          in the second, as does the tile. Rows come in groups so that this holds for any number.
+ *          Meanwhile memory brings the next piece of W, a run at a time: packing it then waits for
+ *          nothing.
  *
  *   int8   x is quantised by rows. The sums are exact, so nothing depends on any order.
  *
@@ -35,12 +37,12 @@
 
 enum {
     CACHE_LINE = 64,
-    AHEAD = 16,                            /* rows of W that are asked for before they are packed */
     PIECE = 256,                           /* of n_in at a time */
     COLUMNS = 96,                          /* of a block */
     GROUP = 44,                            /* strips of a group at most: 264 rows */
     TILE = GROUP * WTE__GEMM_MR * COLUMNS, /* floats */
-    FEW_COLUMNS = TILE / WTE__FEW_ROWS,    /* that few rows may take at a time */
+    STREAM_ROWS = 24,                      /* above, packing W is worth its time */
+    FEW_COLUMNS = TILE / STREAM_ROWS,      /* that few rows may take at a time */
     FEW_BYTES = 2048,                      /* of a row of W that are worth reading alone */
     FEW_BLOCKS = 4,                        /* for each worker at most */
     FEW_OUTPUTS = 64,                      /* rows of an [out, in] matrix at a time */
@@ -234,31 +236,21 @@ static void widen(const wte__linear *l, const void *w, size_t n, float *out)
         k->bf16_to_f32(w, out, n);
 }
 
-/* Ask for a run of a row of W [in, out]: each lies in another page, where the processor does not
- * look ahead by itself. */
-static void prefetch_row(const wte__linear *l, size_t row, size_t column, size_t n)
-{
-    const unsigned char *from, *end;
-
-    if (row >= l->n_in)
-        return;
-    from = element(l, row, column);
-    end = element(l, row, column + n);
-    for (; from < end; from += CACHE_LINE)
-        __builtin_prefetch(from);
-}
-
 /* Pack rows i..i+n_i of W [in, out], n columns from `column` on, into panels [n_i, NR]. */
 static void pack_in_out(const wte__linear *l, size_t i, size_t n_i, size_t column, size_t n,
                         float *panels)
 {
+    const bool direct = l->type == WTE__WEIGHT_F32 && n % WTE__GEMM_NR == 0;
     float row[COLUMNS + WTE__GEMM_NR] = {0};
 
     for (size_t r = 0; r < n_i; r++) {
-        prefetch_row(l, i + r + AHEAD, column, n);
-        widen(l, element(l, i + r, column), n, row);
+        const void *w = element(l, i + r, column);
+        const float *from = direct ? w : row; /* read by memcpy only: at any alignment */
+
+        if (!direct)
+            widen(l, w, n, row);
         for (size_t j = 0; j < n; j += WTE__GEMM_NR)
-            memcpy(panels + j * n_i + r * WTE__GEMM_NR, row + j, WTE__GEMM_NR * sizeof *row);
+            memcpy(panels + j * n_i + r * WTE__GEMM_NR, from + j, WTE__GEMM_NR * sizeof *row);
     }
 }
 
@@ -278,43 +270,84 @@ static void pack_out_in(const wte__linear *l, size_t i, size_t n_i, size_t colum
     }
 }
 
-/* Multiply the strips of a group with a piece of W that is packed. */
-static void multiply(const wte__product *p, const float *x, size_t n_strips, size_t n_i, size_t n,
-                     bool first, struct wte__product_own *own)
+/* What is packed at a time: n_i of n_in from i on, n columns from `column` on. */
+typedef struct piece {
+    size_t i, n_i, column, n;
+} piece;
+
+/* Nothing where the column is none of W. */
+static piece piece_at(const wte__linear *l, size_t i, size_t depth, size_t column)
+{
+    if (column >= l->n_out)
+        return (piece){0, 0, 0, 0};
+    return (piece){i, smaller(l->n_in - i, depth), column, smaller(l->n_out - column, COLUMNS)};
+}
+
+/* Ask for one run of a piece of W as it is stored: each lies in another page, where the processor
+ * does not look ahead by itself. Inlined by all means: of a function that does nothing else gcc
+ * thinks that it does nothing at all, and drops the calls. */
+static inline __attribute__((always_inline)) void prefetch_run(const wte__linear *l, const piece *w,
+                                                               size_t run)
+{
+    const bool in_out = l->orientation == WTE__IN_OUT;
+    const unsigned char *from, *end;
+
+    if (run >= (in_out ? w->n_i : w->n))
+        return;
+    from = in_out ? element(l, w->i + run, w->column) : element(l, w->column + run, w->i);
+    end = from + ((const unsigned char *)element(l, 0, in_out ? w->n : w->n_i) -
+                  (const unsigned char *)element(l, 0, 0));
+    for (; from < end; from += CACHE_LINE)
+        __builtin_prefetch(from, 0, 2);
+}
+
+/* Multiply the strips of a group with a piece of W that is packed, and meanwhile have the next one
+ * brought into the second-level cache. */
+static void multiply(const wte__product *p, const float *x, size_t n_strips, const piece *w,
+                     const piece *next, struct wte__product_own *own)
 {
     const wte__kernels *k = wte__kernel();
+    const size_t n_steps = n_strips * ((w->n + WTE__GEMM_NR - 1) / WTE__GEMM_NR);
+    const size_t n_runs = p->linear->orientation == WTE__IN_OUT ? next->n_i : next->n;
+    const size_t each = (n_runs + n_steps - 1) / n_steps;
+    size_t run = 0;
 
     for (size_t strip = 0; strip < n_strips; strip++) {
         const float *a = x + strip * WTE__GEMM_MR * p->linear->n_in;
         float *tile = own->tile + strip * WTE__GEMM_MR * COLUMNS;
 
-        for (size_t j = 0; j < n; j += WTE__GEMM_NR)
-            (first ? k->gemm_tile : k->gemm_tile_add)(a, own->panels + j * n_i, n_i, tile + j,
-                                                      COLUMNS);
+        for (size_t j = 0; j < w->n; j += WTE__GEMM_NR) {
+            for (size_t end = run + each; run < end; run++)
+                prefetch_run(p->linear, next, run);
+            (w->i == 0 ? k->gemm_tile : k->gemm_tile_add)(a, own->panels + j * w->n_i, w->n_i,
+                                                          tile + j, COLUMNS);
+        }
     }
 }
 
-/* A block of columns for a group of strips. */
+/* A block of columns for a group of strips; `next`: the column where the worker probably goes on.
+ */
 static void block(const wte__product *p, const wte__scratch *s, size_t strip, size_t n_strips,
-                  size_t column, size_t n, struct wte__product_own *own)
+                  size_t column, size_t next, struct wte__product_own *own)
 {
     const wte__linear *l = p->linear;
     const size_t n_pieces = (l->n_in + PIECE - 1) / PIECE;
-    const size_t piece = n_pieces ? (l->n_in + n_pieces - 1) / n_pieces : 0;
-    const size_t first = strip * WTE__GEMM_MR;
+    const size_t depth = n_pieces ? (l->n_in + n_pieces - 1) / n_pieces : 0;
+    const size_t first = strip * WTE__GEMM_MR, n = smaller(l->n_out - column, COLUMNS);
     const size_t n_rows = smaller(p->n_rows - first, n_strips * WTE__GEMM_MR);
 
     if (l->n_in == 0)
         memset(own->tile, 0, sizeof own->tile);
-    for (size_t i = 0; i < l->n_in; i += piece) {
-        size_t n_i = smaller(l->n_in - i, piece);
+    for (size_t i = 0; i < l->n_in; i += depth) {
+        const piece w = piece_at(l, i, depth, column);
+        const piece after = i + depth < l->n_in ? piece_at(l, i + depth, depth, column)
+                                                : piece_at(l, 0, depth, next);
 
         if (l->orientation == WTE__IN_OUT)
-            pack_in_out(l, i, n_i, column, n, own->panels);
+            pack_in_out(l, i, w.n_i, column, n, own->panels);
         else
-            pack_out_in(l, i, n_i, column, n, own->widened, own->panels);
-        multiply(p, s->packed_x + first * l->n_in + i * WTE__GEMM_MR, n_strips, n_i, n, i == 0,
-                 own);
+            pack_out_in(l, i, w.n_i, column, n, own->widened, own->panels);
+        multiply(p, s->packed_x + first * l->n_in + i * WTE__GEMM_MR, n_strips, &w, &after, own);
     }
     for (size_t r = 0; r < n_rows; r++)
         finish(p, first + r, column, n, own->tile + r * COLUMNS);
@@ -332,10 +365,10 @@ static void many(const wte__product *p, const wte__scratch *s, wte__team *team, 
         pack_strip(p, strip, s->packed_x + strip * WTE__GEMM_MR * p->linear->n_in);
     wte__team_barrier(team);
     for (size_t at; (at = wte__team_claim(team)) < n_blocks * n_groups;) {
-        size_t column = at / n_groups * COLUMNS, strip = at % n_groups * group;
+        const size_t column = at / n_groups * COLUMNS, strip = at % n_groups * group;
+        const size_t next = (at + wte__team_size(team)) / n_groups * COLUMNS;
 
-        block(p, s, strip, smaller(n_strips - strip, group), column,
-              smaller(n_out - column, COLUMNS), s->own[worker]);
+        block(p, s, strip, smaller(n_strips - strip, group), column, next, s->own[worker]);
     }
 }
 
@@ -480,9 +513,11 @@ void wte__product_run(const wte__product *p, const wte__scratch *s, wte__team *t
     assert(p->n_rows <= s->max_rows);
     if (p->linear->type == WTE__WEIGHT_INT8)
         int8(p, s, team, worker);
-    else if (p->n_rows <= WTE__FEW_ROWS)
+    else if (is_for_onednn(p, s) && many_onednn(p, s, team, worker))
+        ;
+    else if (p->n_rows <= STREAM_ROWS)
         few(p, s, team, worker);
-    else if (!is_for_onednn(p, s) || !many_onednn(p, s, team, worker))
+    else
         many(p, s, team, worker);
     wte__team_barrier(team);
 }

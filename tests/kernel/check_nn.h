@@ -65,7 +65,7 @@ static bool check_few_in_out(const wte__kernels *k, element_type type)
     const char *name = in_out_names[type];
 
     for (size_t n = 0; n <= 700; n = next_length(n))
-        for (size_t n_rows = 1; n_rows <= WTE__FEW_ROWS; n_rows++) {
+        for (size_t n_rows = 1; n_rows <= WTE__FEW_ROWS + 4; n_rows++) {
             enum kind kind = (enum kind)below(N_KINDS);
             size_t n_in = below(30), ldw = n + below(20), ldx = n_in + below(5);
             size_t ldy = n + below(9), offset = below(4), size = span(n_rows, ldy, n) * 4;
@@ -91,7 +91,7 @@ static bool check_few_out_in(const wte__kernels *k, element_type type)
     const char *name = out_in_names[type];
 
     for (size_t n_in = 0; n_in <= 700; n_in = next_length(n_in))
-        for (size_t n_rows = 1; n_rows <= WTE__FEW_ROWS; n_rows++) {
+        for (size_t n_rows = 1; n_rows <= WTE__FEW_ROWS + 4; n_rows++) {
             enum kind kind = (enum kind)below(N_KINDS);
             size_t n = below(12), ldw = n_in + below(20), ldx = n_in + below(5);
             size_t ldy = n + below(9), offset = below(4), size = span(n_rows, ldy, n) * 4;
