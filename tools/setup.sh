@@ -7,7 +7,7 @@
 set -eu
 
 what=${1:-build}
-build="gcc libc6-dev make cmake pkg-config libjansson-dev zlib1g-dev libutf8proc-dev liblapacke libopenblas0-pthread"
+build="gcc libc6-dev make cmake pkg-config libjansson-dev zlib1g-dev libutf8proc-dev libcairo2-dev libmd-dev liblapacke libopenblas0-pthread"
 optional="libdnnl-dev" # oneDNN: used where it is there
 check="$build g++ libcmocka-dev bats jq mandoc"
 case $what in
@@ -65,7 +65,7 @@ lacking=
 for tool in cc make cmake pkg-config; do
     command -v "$tool" >/dev/null 2>&1 || lacking="$lacking $tool"
 done
-for module in jansson zlib libutf8proc; do
+for module in jansson zlib libutf8proc libmd cairo-ft; do
     pkg-config --exists "$module" 2>/dev/null || lacking="$lacking $module"
 done
 if [ "$what" = check ]; then
@@ -78,13 +78,13 @@ fi
 cat >&2 <<TEXT
 setup: missing:$lacking
 They are called:
-  Fedora    gcc make cmake pkgconf-pkg-config jansson-devel zlib-devel utf8proc-devel lapack openblas onednn-devel
+  Fedora    gcc make cmake pkgconf-pkg-config jansson-devel zlib-devel utf8proc-devel cairo-devel libmd-devel lapack openblas onednn-devel
             tests: libcmocka-devel bats jq mandoc
-  Arch      gcc make cmake pkgconf jansson zlib libutf8proc lapacke openblas onednn
+  Arch      gcc make cmake pkgconf jansson zlib libutf8proc libmd cairo ttf-dejavu lapacke openblas onednn
             tests: cmocka bats jq mandoc
-  Alpine    build-base cmake pkgconf jansson-dev zlib-dev utf8proc-dev openblas lapack
+  Alpine    build-base cmake pkgconf jansson-dev zlib-dev utf8proc-dev libmd-dev cairo-dev font-dejavu openblas lapack
             tests: cmocka-dev bats jq mandoc
-  Homebrew  cmake pkgconf jansson utf8proc openblas
+  Homebrew  cmake pkgconf jansson utf8proc cairo libmd openblas
             tests: cmocka bats-core jq mandoc
 TEXT
 exit 1

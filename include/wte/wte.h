@@ -2,8 +2,10 @@
 /** wte/wte.h - the whole public API */
 #ifndef WTE_WTE_H
 #define WTE_WTE_H
+#include "wte/bridge.h"
 #include "wte/cache.h"
 #include "wte/checkpoint.h"
+#include "wte/compare.h"
 #include "wte/embedding.h"
 #include "wte/eval.h"
 #include "wte/generate.h"
@@ -11,6 +13,7 @@
 #include "wte/nearest.h"
 #include "wte/network.h"
 #include "wte/npy.h"
+#include "wte/plot.h"
 #include "wte/random.h"
 #include "wte/similarity.h"
 #include "wte/space.h"

@@ -342,6 +342,7 @@ void wte__kernels_init(wte__kernels *k, unsigned cpu_flags)
         .select_ge = select_ge_c,
     };
     wte__kernels_init_c_nn(k);
+    wte__kernels_init_c_compare(k);
 #if defined(__x86_64__)
     wte__kernels_init_avx2(k, cpu_flags);
     wte__kernels_init_avx512(k, cpu_flags);

@@ -20,8 +20,10 @@ enum {
 enum {
     WTE__GEMM_MR = 6,
     WTE__GEMM_NR = 16,
+    WTE__GEMM_NR_F64 = 8,
+    WTE__WEAVE = 8, /* rows whose columns lie side by side */
     WTE__QUERY_PAD = 64,
-    WTE__FEW_ROWS = 8 /* rows that a product with few rows takes at most */
+    WTE__FEW_ROWS = 8 /* a batch of so many rows gives each row the bits that it has alone */
 };
 
 typedef struct wte__kernels {
@@ -145,6 +147,24 @@ typedef struct wte__kernels {
     /** Positions of values >= threshold, ascending; returns how many (NaN never counts).
      *   out [n] */
     size_t (*select_ge)(const float *x, size_t n, float threshold, uint32_t *out);
+
+    /** The register tile in float64: c[MR x NR_F64] += sum over k of a[k][MR] * b[k][NR_F64], a
+     * chain of fused multiply-adds for each element, continued from what c holds.
+     *   a  [k, WTE__GEMM_MR], b  [k, WTE__GEMM_NR_F64], both packed; row r of c at c + r * ldc
+     * All aligned to 8. */
+    void (*gemm_tile_f64)(const double *a, const double *b, size_t k, double *c, size_t ldc);
+
+    /** Weighted sums of two lists less a shift each, u = x - shift[0] and v = y - shift[1]:
+     *   out  [6] of w, w u, w v, w u u, w v v, w u v;  w, x, y [n], aligned to 8 */
+    void (*moments)(const double *w, const double *x, const double *y, const double *shift,
+                    size_t n, double *out);
+
+    /** Sum over j, r of rows[r][j] * b[at[j]][r]: products of rows with columns that lie in another
+     * order, the columns' numbers side by side. float32 chains of at most 64 products, added up in
+     * float64.
+     *   rows  [WTE__WEAVE] pointers to [n];  at  [n]
+     *   b     [all at[j], WTE__WEAVE], aligned to 32 */
+    double (*dot_woven)(const float *const *rows, const float *b, const uint32_t *at, size_t n);
 } wte__kernels;
 
 unsigned wte__cpu_flags(void);

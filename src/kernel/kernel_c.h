@@ -12,6 +12,8 @@
 
 /** Fill the entries of kernel_nn.c. */
 void wte__kernels_init_c_nn(wte__kernels *k);
+/** Fill the entries of kernel_compare.c. */
+void wte__kernels_init_c_compare(wte__kernels *k);
 
 double wte__sumsq_f32_c(const float *x, size_t n);
 float wte__maxabs_f32_c(const float *x, size_t n);

@@ -10,8 +10,8 @@
  * be done (OpenBLAS); the callers run several single-threaded updates at once instead, in a fixed
  * division of the work.
  *
- * Source: LAPACK's dsyevr (Dhillon and Parlett 2004), called through LAPACKE with 32-bit integers.
- */
+ * Source: LAPACK's dsyevr (Dhillon and Parlett 2004) and dgesdd (Gu and Eisenstat 1995), called
+ * through LAPACKE with 32-bit integers. */
 #include "space/lapack.h"
 #include <dlfcn.h>
 #include <limits.h>
@@ -25,6 +25,8 @@ typedef void (*dsyrk_fn)(int order, int uplo, int transpose, int n, int k, doubl
 typedef int (*dsyevr_fn)(int layout, char jobz, char range, char uplo, int n, double *a, int lda,
                          double vl, double vu, int il, int iu, double abstol, int *m, double *w,
                          double *z, int ldz, int *isuppz);
+typedef int (*dgesdd_fn)(int layout, char jobz, int m, int n, double *a, int lda, double *s,
+                         double *u, int ldu, double *vt, int ldvt);
 
 #if defined(__APPLE__)
 static const char *const names[] = {"liblapacke.3.dylib", "liblapacke.dylib", NULL};
@@ -35,6 +37,7 @@ static const char *const names[] = {"liblapacke.so.3", "liblapacke.so", NULL};
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static dsyrk_fn dsyrk;
 static dsyevr_fn dsyevr;
+static dgesdd_fn dgesdd;
 static char reason[256];
 
 /* A function by its name. ISO C has no cast from an object's address to a function's. */
@@ -60,9 +63,13 @@ static void load(void)
     }
     find(library, "cblas_dsyrk", &dsyrk);
     find(library, "LAPACKE_dsyevr", &dsyevr);
+    find(library, "LAPACKE_dgesdd", &dgesdd);
     find(library, "openblas_set_num_threads", &set_threads);
-    if (!dsyrk || !dsyevr)
-        snprintf(reason, sizeof reason, "it lacks %s", dsyrk ? "LAPACKE_dsyevr" : "cblas_dsyrk");
+    if (!dsyrk || !dsyevr || !dgesdd)
+        snprintf(reason, sizeof reason, "it lacks %s",
+                 !dsyrk    ? "cblas_dsyrk"
+                 : !dsyevr ? "LAPACKE_dsyevr"
+                           : "LAPACKE_dgesdd");
     if (set_threads)
         set_threads(1);
 }
@@ -70,10 +77,10 @@ static void load(void)
 wte_status wte__lapack_load(wte_error *err)
 {
     pthread_once(&once, load);
-    if (dsyrk && dsyevr)
+    if (dsyrk && dsyevr && dgesdd)
         return WTE_OK;
     return wte__fail(err, WTE_E_UNSUPPORTED,
-                     "principal components need LAPACK: install liblapacke and "
+                     "eigenvectors and singular values need LAPACK: install liblapacke and "
                      "libopenblas0-pthread (Debian's names) (%s)",
                      reason);
 }
@@ -121,4 +128,29 @@ wte_status wte__eigen(double *c, size_t dim, size_t d, double *values, double *v
 done:
     wte__free(support);
     return status;
+}
+
+wte_status wte__singular(double *x, size_t n, size_t k, double *values, double *left,
+                         wte_error *err)
+{
+    const size_t r = n < k ? n : k;
+    double *right = NULL;
+    int info;
+
+    if (n > INT_MAX / 32 || k > INT_MAX / 32)
+        return wte__fail(err, WTE_E_RANGE, "a [%zu, %zu] matrix is too large for LAPACK", n, k);
+    if (left) {
+        right = wte__calloc(r, k * sizeof *right);
+        if (!right)
+            return wte__fail(err, WTE_E_NOMEM, "no memory for %zu singular vectors", r);
+    }
+    /* rows are the columns of the transpose, whose right vectors are the left ones here */
+    info = dgesdd(COLUMN_MAJOR, left ? 'S' : 'N', (int)k, (int)n, x, (int)k, values, right, (int)k,
+                  left, (int)r);
+    wte__free(right);
+    if (info != 0)
+        return wte__fail(err, info < -1000 ? WTE_E_NOMEM : WTE_E_RANGE,
+                         "singular values of a [%zu, %zu] matrix were not found (LAPACK's %d)", n,
+                         k, info);
+    return WTE_OK;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** space/lapack.h - the two routines of BLAS and LAPACK that principal components need */
+/** space/lapack.h - the few routines of BLAS and LAPACK that spaces and comparisons need */
 #ifndef WTE_SPACE_LAPACK_H
 #define WTE_SPACE_LAPACK_H
 #include "base/base.h"
@@ -20,4 +20,12 @@ void wte__rank_k_update(const double *x, size_t n, size_t dim, double *c);
  * Errors: E_NOMEM, E_RANGE (dim is too large, or the iteration does not converge). */
 wte_status wte__eigen(double *c, size_t dim, size_t d, double *values, double *vectors,
                       wte_error *err);
+
+/** Find singular values, and the left singular vectors. Loaded before.
+ *   x       [n, k]; destroyed
+ *   values  [min(n, k)], largest first
+ *   left    [n, min(n, k)], a vector in each column, or NULL
+ * Errors: E_NOMEM, E_RANGE (the shape is too large, or the iteration does not converge). */
+wte_status wte__singular(double *x, size_t n, size_t k, double *values, double *left,
+                         wte_error *err);
 #endif

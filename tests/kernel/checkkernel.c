@@ -579,6 +579,7 @@ static bool check_select(const wte__kernels *k)
 }
 
 #include "check_nn.h"
+#include "check_compare.h"
 
 static bool check_all(const wte__kernels *k)
 {
@@ -596,6 +597,7 @@ static bool check_all(const wte__kernels *k)
     good &= check_gemm_add(k);
     good &= check_select(k);
     good &= check_nn(k);
+    good &= check_compare(k);
     return good;
 }
 

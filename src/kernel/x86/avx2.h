@@ -17,6 +17,8 @@ enum { LANES = 8, SUMS = 12 /* of the 16 registers */ };
 
 /** Fill the entries of kernel_avx2_nn.c. */
 void wte__kernels_init_avx2_nn(wte__kernels *k);
+/** Fill the entries of kernel_avx2_compare.c. */
+void wte__kernels_init_avx2_compare(wte__kernels *k);
 
 INLINE __m256 widen(enum type type, __m128i x)
 {

@@ -429,6 +429,7 @@ void wte__kernels_init_avx2(wte__kernels *k, unsigned cpu_flags)
     k->gemm_tile_add = gemm_tile_add;
     k->select_ge = select_ge;
     wte__kernels_init_avx2_nn(k);
+    wte__kernels_init_avx2_compare(k);
 }
 #else
 typedef int wte__no_avx2;
