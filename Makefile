@@ -39,6 +39,8 @@ bench: build
 	@bench/run.sh
 	@bench/tokenizers/run.sh
 	@bench/network/run.sh
+	@bench/generate/run.sh
+	@bench/compare/run.sh
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')

@@ -11,6 +11,13 @@
 #include "wte/nearest.h"
 WTE_BEGIN_DECLS
 
+/** A pair that was judged; the words are bytes of the file. */
+typedef struct wte_eval_pair {
+    const char *a, *b;
+    size_t a_len, b_len;
+    double judged, similarity;
+} wte_eval_pair;
+
 typedef struct wte_eval_options {
     uint32_t restrict_vocab;   /**< only the first so many rows take part; 0: all. gensim: 300000 */
     int case_sensitive;        /**< else words and vocabulary are upper-cased, first row wins */
@@ -20,11 +27,14 @@ typedef struct wte_eval_options {
     wte_progress_fn progress;
     void *progress_data;
     int prefix_space; /**< the file's words stand with a space before them in the vocabulary */
+    /** NULL, or told of every pair that wte_eval_pairs() uses, in the file's order. */
+    void (*on_pair)(void *data, const wte_eval_pair *pair);
+    void *on_pair_data;
 } wte_eval_options;
 
 #define WTE_EVAL_DEFAULTS                                                                          \
     {                                                                                              \
-        300000, 0, 0, WTE_ANALOGY_ADD, 0, NULL, NULL, 0                                            \
+        300000, 0, 0, WTE_ANALOGY_ADD, 0, NULL, NULL, 0, NULL, NULL                                            \
     }
 
 typedef struct wte_eval_section {

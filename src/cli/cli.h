@@ -77,7 +77,12 @@ enum {
     TAKES_TOKENS = 128, /**< --prefix-space, --pool */
     TAKES_PROMPT = 256, /**< prompt.h: a prompt, -m, --dtype, --threads, --no-cache */
     TAKES_RUN = 512,    /**< the same without the prompt */
-    TAKES_SAMPLING = 1024 /**< sampling.h: how scores are changed */
+    TAKES_SAMPLING = 1024, /**< sampling.h: how scores are changed */
+    GIVES_FIGURE = 2048,    /**< figure.h: --plot and what goes with it */
+    TAKES_SEVERAL = 4096,   /**< together.h: several models */
+    TAKES_MATCHING = 8192,  /**< which of their words are the same */
+    TAKES_LIST = 16384,     /**< and one list of words in all of them */
+    GIVES_PYTHON = 32768    /**< python.h: --as-python */
 };
 
 struct command {
@@ -91,6 +96,9 @@ struct command {
 
 extern const struct command commands[]; /* ended by a NULL name */
 const struct command *find_command(const char *name);
+/** Run a command line of two words or more, argv[1] a command's name. Its options start as in a new
+ * process unless the command ran before. Returns the exit status. */
+int run_command(int argc, char **argv);
 /** Print the error that there is no such command, with the nearest one. Returns EXIT_USAGE. */
 int unknown_command(const char *name);
 
@@ -119,9 +127,11 @@ bool parse_real(const char *text, float *out);
 
 extern struct cli {
     const struct command *command;
+    int argc; /**< of main() */
+    char **argv;
     struct texts words;  /**< the arguments that are no options */
     struct texts models; /**< -m */
-    bool json, tsv, quiet, verbose, no_cache, ids, help, prefix_space;
+    bool json, tsv, quiet, verbose, no_cache, ids, help, prefix_space, python;
     int pool;               /**< a wte_pool */
     int embeddings;         /**< a wte_embeddings */
     const char *output;     /**< -o */
@@ -393,7 +403,9 @@ void describe_option(struct out *o, const struct option *option);
 int cmd_analogy(void);
 int cmd_attention(void);
 int cmd_cache(void);
+int cmd_compare(void);
 int cmd_convert(void);
+int cmd_correlate(void);
 int cmd_detokenize(void);
 int cmd_distance(void);
 int cmd_embedding(void);
@@ -403,15 +415,19 @@ int cmd_generate(void);
 int cmd_help(void);
 int cmd_hidden(void);
 int cmd_info(void);
+int cmd_isotropy(void);
 int cmd_lens(void);
 int cmd_list(void);
 int cmd_logits(void);
+int cmd_match(void);
 int cmd_matrix(void);
 int cmd_nearest(void);
 int cmd_next(void);
 int cmd_odd(void);
 int cmd_perplexity(void);
 int cmd_project(void);
+int cmd_replay(void);
+int cmd_rsa(void);
 int cmd_similarity(void);
 int cmd_tokenize(void);
 int cmd_vector(void);
@@ -423,6 +439,7 @@ extern const struct page page_analogy, page_cache, page_convert, page_detokenize
     page_embedding, page_eval, page_help, page_info, page_list, page_matrix, page_nearest, page_odd,
     page_project, page_similarity, page_tokenize, page_vector, page_vocab, page_man,
     page_completion, page_attention, page_fill, page_hidden, page_lens, page_logits, page_next,
-    page_perplexity, page_generate;
+    page_perplexity, page_generate, page_match, page_correlate, page_rsa, page_compare,
+    page_isotropy, page_replay;
 
 #endif

@@ -7,6 +7,7 @@
  * the legend says which weight is which. */
 #include "prompt.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,7 @@ static const struct example examples[] = {
     {"wte attention -m gpt2 'the theory of theories'", "a map of the last layer's mean"},
     {"wte attention -m bert --layer 0 --head 1 'the theory'", "of one head"},
     {"wte attention -m gpt2 'the theory' -o attention.npy", "all layers and heads for numpy"},
+    {"wte attention -m gpt2 --layer 0 'the theory' --plot heads.svg", "every head of a layer"},
     {"wte attention -m gpt2 --json --layer 0 --head 0 'the theory'", "an array [T, T]"},
     {NULL, NULL}};
 
@@ -196,6 +198,39 @@ static void write_maps(struct out *o, enum format format, const void *result)
     writers[format](o, result);
 }
 
+/* A panel for each head that was asked for, all with the same colours. Rows look at columns. */
+static int draw(const struct maps *m)
+{
+    enum { MOST = 32 };
+    const size_t size = m->n * m->n, l = m->n_layers - 1;
+    double *values = need_memory(size, sizeof *values), low = 0, high = 1;
+    char **labels = token_labels(m->prompt, m->prompt->ids, m->n);
+    const char *const *tokens = (const char *const *)labels;
+    const size_t in_a_row = m->n_heads < 5 ? m->n_heads : 4;
+    wte_error err = {0};
+    wte_figure *figure;
+    char title[160];
+
+    snprintf(title, sizeof title, "%s, layer %zu", m->prompt->model, m->first_layer + l);
+    if (m->n_heads > MOST)
+        note("%zu heads: the first %d are drawn; --head chooses one", m->n_heads, MOST);
+    figure_limits(&low, &high);
+    figure = figure_begin(title);
+    for (size_t h = 0; figure && err.status == WTE_OK && h < m->n_heads && h < MOST; h++) {
+        wte_axes axes = figure_axes(title, NULL, NULL);
+
+        snprintf(title, sizeof title, "head %zu", m->first_head + h);
+        for (size_t i = 0; i < size; i++)
+            values[i] = (double)map_of(m, l, h)[i];
+        if (wte_figure_panel(figure, &axes, h && h % in_a_row == 0, &err) == WTE_OK)
+            wte_figure_heatmap(figure, values, m->n, m->n, tokens, tokens, low, high, NULL,
+                               "attention weight", &err);
+    }
+    figure_labels_free(labels, m->n);
+    free(values);
+    return figure_end(figure, &err);
+}
+
 /* Which maps to keep; people alone see no more than one layer. */
 static int choose(const struct prompt *p, struct maps *m, size_t *n_numbers)
 {
@@ -246,6 +281,8 @@ int cmd_attention(void)
     m.data = need_memory(n_numbers, sizeof *m.data);
     status = run_prompt(&p, session, WTE_LOGITS_NONE, keep_rows, &m);
     if (status)
+        goto out;
+    if (figure_wanted() && (status = draw(&m)) != 0)
         goto out;
     sink_open();
     sink_put(write_maps, &m);

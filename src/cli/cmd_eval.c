@@ -4,7 +4,7 @@
  * In a model the words of the file are looked for among the tokens. With --pool those that are
  * several tokens join them: they become rows behind the vocabulary, so that a pair can have their
  * cosine and an analogy be asked with them and answered by them. */
-#include "cli.h"
+#include "figure.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -32,6 +32,7 @@ static const struct example examples[] = {
     {"wte eval pairs wordsim353.tsv", "correlation with people's judgements"},
     {"wte eval analogies --json --method mul questions-words.txt", "for a program"},
     {"wte eval pairs -m gpt2 --prefix-space --pool mean wordsim353.tsv", "with every word"},
+    {"wte eval pairs wordsim353.tsv --plot pairs.svg", "judgements and cosines as points"},
     {NULL, NULL}};
 
 const struct page page_eval = {
@@ -364,6 +365,85 @@ static int add_pooled_words(const char *path, bool pairs)
     return status;
 }
 
+/* ---- figures ---------------------------------------------------------------------------- */
+
+/* Accuracy of each section with Wilson's interval of 95 %, which is inside 0 to 100 for few
+ * questions, too (Wilson 1927). */
+static int draw_analogies(const struct totals *t)
+{
+    const size_t n = t->result->n_sections + 1;
+    const double z = 1.959963984540054;
+    double *heights = need_memory(n, 3 * sizeof *heights), *low = heights + n, *high = low + n;
+    const char **labels = need_memory(n, sizeof *labels);
+    wte_axes axes = figure_axes(NULL, "correct (%), with intervals of 95 %", NULL);
+    wte_figure *figure = figure_begin(cli.info->name);
+    wte_error err = {0};
+
+    for (size_t i = 0; i < n; i++) {
+        const struct counts c = i + 1 == n ? t->all : counts_of(&t->result->sections[i]);
+        const double total = (double)(c.correct + c.incorrect);
+        const double share = total > 0 ? accuracy(&c) : 0, all = total + z * z;
+        const double middle = (total * share + z * z / 2) / all;
+        const double half = z / all * sqrt(total * share * (1 - share) + z * z / 4);
+
+        labels[i] = i + 1 == n ? "total" : t->result->sections[i].name;
+        heights[i] = 100 * share;
+        low[i] = 100 * (middle - half);
+        high[i] = 100 * (middle + half);
+        if (!(total > 0))
+            heights[i] = low[i] = high[i] = 0;
+    }
+    axes.x_min = 0;
+    axes.x_max = 100;
+    figure_limits(&axes.x_min, &axes.x_max);
+    if (figure && wte_figure_panel(figure, &axes, 0, &err) == WTE_OK)
+        wte_figure_bars(figure, heights, labels, n, NULL, NULL, low, high, 1, &err);
+    free(labels);
+    free(heights);
+    return figure_end(figure, &err);
+}
+
+struct judged {
+    double *x, *y;
+    char **labels;
+    size_t n, x_capacity, y_capacity, labels_capacity;
+};
+
+static void keep_pair(void *data, const wte_eval_pair *pair)
+{
+    struct judged *j = data;
+    struct out label = {0};
+
+    out_word(&label, pair->a, pair->a_len);
+    out_text(&label, " – ");
+    out_word(&label, pair->b, pair->b_len);
+    out_bytes(&label, "", 1);
+    j->x = need_more(j->x, &j->x_capacity, j->n + 1, sizeof *j->x);
+    j->y = need_more(j->y, &j->y_capacity, j->n + 1, sizeof *j->y);
+    j->labels = need_more(j->labels, &j->labels_capacity, j->n + 1, sizeof *j->labels);
+    j->x[j->n] = pair->judged;
+    j->y[j->n] = pair->similarity;
+    j->labels[j->n++] = label.data;
+}
+
+static int draw_pairs(const struct judged *j, const wte_eval_pairs_result *r)
+{
+    enum { LABELLED = 60 };
+    const char *const *labels = j->n <= LABELLED ? (const char *const *)j->labels : NULL;
+    wte_axes axes = figure_axes(NULL, "people's judgement", "cosine similarity");
+    wte_figure *figure = figure_begin(cli.info->name);
+    wte_error err = {0};
+    char text[96];
+
+    snprintf(text, sizeof text, "Spearman %.3f, Pearson %.3f, n = %u", r->spearman, r->pearson,
+             r->pairs);
+    axes.note = text;
+    figure_limits(&axes.y_min, &axes.y_max);
+    if (figure && wte_figure_panel(figure, &axes, 0, &err) == WTE_OK)
+        wte_figure_points(figure, j->x, j->y, j->n, labels, NULL, &err);
+    return figure_end(figure, &err);
+}
+
 /* ---- running ---------------------------------------------------------------------------- */
 
 static int run_analogies(const char *path)
@@ -371,34 +451,52 @@ static int run_analogies(const char *path)
     wte_eval_analogies_result result = {0};
     struct totals totals;
     wte_error err = {0};
-    wte_status status;
+    int status;
 
     signals_wait(true);
-    status = wte_eval_analogies(cli.space, path, &set, &result, &err);
+    wte_eval_analogies(cli.space, path, &set, &result, &err);
     signals_wait(false);
-    if (status != WTE_OK)
+    if (err.status != WTE_OK)
         return fail_with(&err);
     clear_progress();
     totals = (struct totals){&result,
                              {result.correct, result.incorrect, result.skipped},
                              sum_of(&result, false),
                              sum_of(&result, true)};
-    sink_open();
-    sink_put(write_analogies, &totals);
+    status = figure_wanted() ? draw_analogies(&totals) : 0;
+    if (status == 0) {
+        sink_open();
+        sink_put(write_analogies, &totals);
+        status = sink_close(NULL, 0);
+    }
     wte_eval_analogies_free(&result);
-    return sink_close(NULL, 0);
+    return status;
 }
 
 static int run_pairs(const char *path)
 {
     wte_eval_pairs_result result = {0};
+    struct judged judged = {0};
     wte_error err = {0};
+    int status = 0;
 
+    if (figure_wanted()) {
+        set.on_pair = keep_pair;
+        set.on_pair_data = &judged;
+    }
     if (wte_eval_pairs(cli.space, path, &set, &result, &err) != WTE_OK)
-        return fail_with(&err);
-    sink_open();
-    sink_put(write_pairs, &result);
-    return sink_close(NULL, 0);
+        status = fail_with(&err);
+    else if (figure_wanted())
+        status = draw_pairs(&judged, &result);
+    if (status == 0) {
+        sink_open();
+        sink_put(write_pairs, &result);
+        status = sink_close(NULL, 0);
+    }
+    figure_labels_free(judged.labels, judged.n);
+    free(judged.x);
+    free(judged.y);
+    return status;
 }
 
 int cmd_eval(void)

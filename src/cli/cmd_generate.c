@@ -79,6 +79,8 @@ static const struct example examples[] = {
     {"wte generate -m gpt2 \"the\" --max-new-tokens 5", "the most probable tokens, one by one"},
     {"wte generate -m gpt2 \"the\" --do-sample --top-p 0.9 --seed 7 --max-new-tokens 5",
      "drawn, as generate() draws after torch.manual_seed(7)"},
+    {"wte generate -m gpt2 \"the\" --num-beams 4 --max-new-tokens 4 --plot tree.svg",
+     "the tree of the search as a figure"},
     {"wte generate -m gpt2 \"the\" --num-beams 4 --max-new-tokens 4 --show tree",
      "beam search, and what it went through"},
     {"wte generate -m gpt2 \"the\" --penalty-alpha 0.6 --top-k 4 --max-new-tokens 4",
@@ -565,6 +567,8 @@ static int check_options(void)
     if (stream && (cli.json || cli.tsv || cli.output || show || trace))
         return usage("--stream prints text as it arrives: it goes with none of --json, --tsv, -o, "
                      "--show tree and --trace");
+    if (stream && figure_wanted())
+        return usage("--stream and --plot: the figure is drawn when all is there");
     if (trace && cli.tsv)
         return usage("--trace is JSON: it does not go with --tsv");
     if (trace_file && strcmp(trace_file, "-") == 0 && (cli.json || cli.tsv || stream))
@@ -656,13 +660,13 @@ static int generate(wte_session *session, const struct prompts *prompts)
     int status = 0;
 
     sampling.on_token = on_token;
-    if (trace || trace_file || show) {
+    if (trace || trace_file || show || figure_wanted()) {
         sampling.on_step = keep_search_step;
         sampling.on_step_data = &search;
     }
     if (stream ||
         (isatty(STDOUT_FILENO) == 1 && prompts->n == 1 && !beams() && !cli.json && !cli.tsv &&
-         !cli.output && !show && !trace_file && sampling.num_return_sequences == 1))
+         !cli.output && !show && !trace_file && !figure_wanted() && sampling.num_return_sequences == 1))
         start_stream(&prompts->items[0]);
     signals_wait(true);
     if (wte_generate(session, prompts->items, prompts->n, &sampling, &generation, &err) != WTE_OK) {
@@ -671,6 +675,9 @@ static int generate(wte_session *session, const struct prompts *prompts)
         status = fail_with(&err);
     }
     signals_wait(false);
+    if (status == 0 && figure_wanted())
+        status = draw_tree(&search, 0, &net, generation.sequences,
+                           generation.n / prompts->n);
     if (status == 0)
         status = put_answers(&generation, prompts, &search);
     if (status == 0 && cli.verbose) {

@@ -31,6 +31,7 @@ static const struct example examples[] = {
     {"wte lens -m gpt2 'the theory of theories'", "layers by positions"},
     {"wte lens -m gpt2 -k 5 --position 1 'the theory of'", "more tokens of one position"},
     {"wte lens -m bert --json 'the [MASK] is'", "for a program"},
+    {"wte lens -m gpt2 'the theory of theories' --plot lens.svg", "the same as a heat map"},
     {NULL, NULL}};
 
 const struct page page_lens = {
@@ -268,6 +269,47 @@ static void write_lens(struct out *o, enum format format, const void *result)
     writers[format](o, result);
 }
 
+/* Layers by positions, the last layer on top; a cell's colour is the probability of its best token,
+ * which is written in it. */
+static int draw(const struct lens *l)
+{
+    const size_t n_cells = l->n_layers * l->n;
+    uint32_t *ids = need_memory(n_cells, sizeof *ids);
+    double *values = need_memory(n_cells, sizeof *values), low = 0, high = 1;
+    char **layers = need_memory(l->n_layers, sizeof *layers), **columns, **texts;
+    wte_axes axes = figure_axes(NULL, NULL, "layer");
+    wte_figure *figure = figure_begin(l->prompt->model);
+    wte_error err = {0};
+
+    for (size_t i = 0; i < l->n; i++)
+        ids[i] = l->prompt->ids[l->positions[i]];
+    columns = token_labels(l->prompt, ids, l->n);
+    for (size_t row = 0; row < l->n_layers; row++) {
+        const size_t layer = l->n_layers - 1 - row;
+
+        if (asprintf(&layers[row], "%zu", layer) < 0)
+            layers[row] = NULL;
+        for (size_t i = 0; i < l->n; i++) {
+            const struct scored *best = best_of(l, layer, i);
+
+            ids[row * l->n + i] = best->id;
+            values[row * l->n + i] = exp((double)best->logit);
+        }
+    }
+    texts = token_labels(l->prompt, ids, n_cells);
+    figure_limits(&low, &high);
+    if (figure && wte_figure_panel(figure, &axes, 0, &err) == WTE_OK)
+        wte_figure_heatmap(figure, values, l->n_layers, l->n, (const char *const *)layers,
+                           (const char *const *)columns, low, high, (const char *const *)texts,
+                           "probability of the best token", &err);
+    figure_labels_free(texts, n_cells);
+    figure_labels_free(columns, l->n);
+    figure_labels_free(layers, l->n_layers);
+    free(values);
+    free(ids);
+    return figure_end(figure, &err);
+}
+
 /* ---- computing -------------------------------------------------------------------------- */
 
 static void tap_name(size_t layer, char name[48])
@@ -376,7 +418,7 @@ static int compute(struct lens *l, wte_session *session)
 
 static int choose_positions(struct lens *l)
 {
-    const bool all = cli.json || cli.tsv || cli.output;
+    const bool all = cli.json || cli.tsv || cli.output || figure_wanted();
     const size_t n = l->prompt->n, fit = k > 1 ? 1 : columns_that_fit();
     struct ids given = {0};
     wte_error err = {0};
@@ -446,6 +488,8 @@ int cmd_lens(void)
         status = run_prompt(&p, session, WTE_LOGITS_NONE, keep_rows, &l);
     if (status == 0)
         status = compute(&l, session);
+    if (status == 0 && figure_wanted())
+        status = draw(&l);
     if (status == 0) {
         sink_open();
         sink_put(write_lens, &l);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_matrix.c - every word with every other */
-#include "cli.h"
+#include "figure.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 static int metric;
@@ -19,6 +20,7 @@ static const struct example examples[] = {
     {"wte matrix king queen man woman", "a table of cosines"},
     {"wte matrix --metric euclidean --tsv king queen man", "distances, as TSV"},
     {"wte matrix --words words.txt -o similarities.npy", "an array for numpy"},
+    {"wte matrix king queen man woman --plot matrix.svg", "a heat map"},
     {NULL, NULL}};
 
 const struct page page_matrix = {
@@ -113,6 +115,37 @@ static void write_matrix(struct out *o, enum format format, const void *result)
     writers[format](o, result);
 }
 
+enum { WRITTEN = 16 }; /* words up to which the numbers stand in the cells */
+
+static int draw(const struct matrix *m)
+{
+    static const char *const bars[] = {"cosine similarity", "euclidean distance",
+                                       "cityblock distance"};
+    double *values = need_memory(m->n * m->n, sizeof *values), low = NAN, high = NAN;
+    char **labels = figure_labels(m->ids, m->n), **texts = NULL;
+    const char *const *words = (const char *const *)labels;
+    wte_axes axes = figure_axes(NULL, NULL, NULL);
+    wte_figure *figure = figure_begin(cli.info->name);
+    wte_error err = {0};
+
+    if (m->n <= WRITTEN)
+        texts = need_memory(m->n * m->n, sizeof *texts);
+    for (size_t i = 0; i < m->n * m->n; i++) {
+        values[i] = (double)m->values[i];
+        if (texts && asprintf(&texts[i], metric == 0 ? "%.2f" : "%.3g",
+                              metric == 0 && fabs(values[i]) < 0.005 ? 0 : values[i]) < 0)
+            texts[i] = NULL;
+    }
+    figure_limits(&low, &high);
+    if (figure && wte_figure_panel(figure, &axes, 0, &err) == WTE_OK)
+        wte_figure_heatmap(figure, values, m->n, m->n, words, words, low, high,
+                           (const char *const *)texts, bars[metric], &err);
+    figure_labels_free(texts, m->n * m->n);
+    figure_labels_free(labels, m->n);
+    free(values);
+    return figure_end(figure, &err);
+}
+
 int cmd_matrix(void)
 {
     struct matrix m = {0};
@@ -144,6 +177,8 @@ int cmd_matrix(void)
         goto out;
     }
     m = (struct matrix){ids, values, n};
+    if (figure_wanted() && (status = draw(&m)) != 0)
+        goto out;
     sink_open();
     sink_put(write_matrix, &m);
     sink_numbers(values, n * n);

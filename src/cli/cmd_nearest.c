@@ -13,7 +13,7 @@
  * them all; a batch is what can be read without waiting, at most BATCH. The library leaves out the
  * same rows for every query of a batch, so the query's own words are left out here: k plus their
  * number is asked for, which gives the same answer. */
-#include "cli.h"
+#include "figure.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +48,7 @@ static const struct example examples[] = {
     {"wte nearest --weights king=0.7 woman=0.3", "a weighted mean of two words"},
     {"wte nearest --each --tsv king bread", "two answers"},
     {"printf 'king\\nbread\\n' | wte nearest --json -k 3 -", "a query a line"},
+    {"wte nearest --each king bread --plot neighbours.svg", "bars, a panel for each word"},
     {NULL, NULL}};
 
 const struct page page_nearest = {
@@ -197,6 +198,58 @@ static void write_answer(struct out *o, enum format format, const void *result)
     writers[format](o, result);
 }
 
+/* ---- the figure: a panel of bars for each query ------------------------------------------- */
+
+enum { PANELS = 12, IN_A_ROW = 3 };
+
+static struct {
+    wte_figure *figure;
+    size_t n;
+    wte_error err;
+} drawing;
+
+static void draw_query(const struct query *q)
+{
+    static const char *const scores[] = {"cosine similarity", "euclidean distance",
+                                         "cityblock distance", "3CosMul"};
+    wte_axes axes = figure_axes(NULL, scores[metric], NULL);
+    uint32_t *ids = need_memory(q->n_found + 1, sizeof *ids);
+    double *values = need_memory(q->n_found + 1, sizeof *values);
+    struct out title = {0};
+    char **labels;
+
+    for (size_t i = 0; i < q->n_found; i++) {
+        ids[i] = q->found[i].id;
+        values[i] = (double)q->found[i].score;
+    }
+    labels = figure_labels(ids, q->n_found);
+    write_query(&title, q, out_word);
+    out_bytes(&title, "", 1);
+    axes.title = title.data;
+    figure_limits(&axes.x_min, &axes.x_max);
+    if (drawing.n == 0)
+        drawing.figure = figure_begin(cli.info->name);
+    if (drawing.figure && drawing.err.status == WTE_OK && drawing.n < PANELS &&
+        wte_figure_panel(drawing.figure, &axes, drawing.n && drawing.n % IN_A_ROW == 0,
+                         &drawing.err) == WTE_OK)
+        wte_figure_bars(drawing.figure, values, (const char *const *)labels, q->n_found, NULL, NULL,
+                        NULL, NULL, 1, &drawing.err);
+    drawing.n++;
+    figure_labels_free(labels, q->n_found);
+    out_free(&title);
+    free(values);
+    free(ids);
+}
+
+static int end_drawing(void)
+{
+    if (drawing.n == 0)
+        return fail("there is nothing to draw");
+    if (drawing.n > PANELS)
+        note("%zu queries: the first %d are drawn", drawing.n, PANELS);
+    return figure_end(drawing.figure, &drawing.err);
+}
+
 /* ---- searching -------------------------------------------------------------------------- */
 
 /* The vector that is searched for. */
@@ -336,6 +389,8 @@ static void answer_batch(struct query *queries, size_t n)
     for (size_t i = 0; i < n && status == WTE_OK; i++) {
         queries[i].found = found + i * search.k;
         queries[i].n_found = leave_out_own(&queries[i], found + i * search.k, n_found[i], most);
+        if (figure_wanted())
+            draw_query(&queries[i]);
         sink_put(write_answer, &queries[i]);
     }
     if (status != WTE_OK && n == 1)
@@ -515,6 +570,8 @@ int cmd_nearest(void)
     free(batch);
     if (status || (cli.status && !many))
         return status ? status : cli.status;
-    status = sink_close(NULL, 0);
+    status = figure_wanted() ? end_drawing() : 0;
+    if (status == 0)
+        status = sink_close(NULL, 0);
     return status ? status : cli.status;
 }

@@ -28,6 +28,7 @@ static const struct example examples[] = {
     {"wte next -m gpt2 --distribution --temperature 0.7 --top-p 0.9 'The theory'",
      "what sampling would draw from"},
     {"echo 'the theory' | wte next -m gpt2 -", "of standard input"},
+    {"wte next -m gpt2 'The theory of' --plot next.svg", "bars as a figure"},
     {NULL, NULL}};
 
 const struct page page_next = {
@@ -155,6 +156,30 @@ static void write_answer(struct out *o, enum format format, const void *result)
     writers[format](o, result);
 }
 
+static int draw(const struct answer *a)
+{
+    wte_axes axes = figure_axes(NULL, "probability", NULL);
+    uint32_t *ids = need_memory(a->n, sizeof *ids);
+    double *values = need_memory(a->n, sizeof *values);
+    wte_figure *figure = figure_begin(a->prompt->model);
+    wte_error err = {0};
+    char **labels;
+
+    for (size_t i = 0; i < a->n; i++) {
+        ids[i] = a->best[i].id;
+        values[i] = prob(a, i);
+    }
+    labels = token_labels(a->prompt, ids, a->n);
+    figure_limits(&axes.x_min, &axes.x_max);
+    if (figure && wte_figure_panel(figure, &axes, 0, &err) == WTE_OK)
+        wte_figure_bars(figure, values, (const char *const *)labels, a->n, NULL, NULL, NULL, NULL, 1,
+                        &err);
+    figure_labels_free(labels, a->n);
+    free(values);
+    free(ids);
+    return figure_end(figure, &err);
+}
+
 /* The options of the chain, before the network runs. */
 static int ready(const struct prompt *p)
 {
@@ -177,6 +202,8 @@ int cmd_next(void)
     const float *logits;
     int status;
 
+    if (distribution && figure_wanted())
+        return usage("--plot draws the network's own probabilities: without --distribution");
     if (!distribution && sampling_given())
         return usage("options of the chain need --distribution");
     status = open_prompt(&p, WANTS_LOGITS | WANTS_GPT2);
@@ -197,6 +224,8 @@ int cmd_next(void)
     log_probs = need_memory(p.info->n_vocab, sizeof *log_probs);
     wte_log_softmax(logits, p.info->n_vocab, log_probs);
     a = (struct answer){&p, best, log_probs, top_logits(logits, p.info->n_vocab, k, best)};
+    if (figure_wanted() && (status = draw(&a)) != 0)
+        goto out;
     sink_open();
     sink_put(write_answer, &a);
     sink_numbers(logits, p.info->n_vocab);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_project.c - words as points in a plane: principal components */
-#include "cli.h"
+#include "figure.h"
 
 #include <stdlib.h>
 
@@ -13,6 +13,7 @@ static const struct example examples[] = {
     {"wte project king queen man woman bread water", "coordinates in a plane"},
     {"wte project -d 3 --tsv king queen man woman", "in space, as TSV"},
     {"wte project -o points.npy", "all words of the model, an array for numpy"},
+    {"wte project king queen man woman --plot plane.svg", "a picture with the words"},
     {NULL, NULL}};
 
 const struct page page_project = {
@@ -116,6 +117,33 @@ static void write_points(struct out *o, enum format format, const void *result)
     writers[format](o, result);
 }
 
+/* The first two components; words are written where they are few enough to be read. */
+static int draw(const struct points *p)
+{
+    enum { LABELLED = 300 };
+    double *x = need_memory(p->n, 2 * sizeof *x), *y = x + p->n;
+    char **labels = p->n <= LABELLED ? figure_labels(p->ids, p->n) : NULL;
+    char names[2][64];
+    wte_axes axes = figure_axes(NULL, names[0], names[1]);
+    wte_figure *figure = figure_begin(cli.info->name);
+    wte_error err = {0};
+
+    for (size_t i = 0; i < 2; i++)
+        snprintf(names[i], sizeof names[i], "principal component %zu (%.1f %% of the variance)",
+                 i + 1, 100 * p->ratio[i]);
+    for (size_t i = 0; i < p->n; i++) {
+        x[i] = (double)p->values[i * dims];
+        y[i] = (double)p->values[i * dims + 1];
+    }
+    axes.equal = 1;
+    figure_limits(&axes.y_min, &axes.y_max);
+    if (figure && wte_figure_panel(figure, &axes, 0, &err) == WTE_OK)
+        wte_figure_points(figure, x, y, p->n, (const char *const *)labels, NULL, &err);
+    figure_labels_free(labels, p->n);
+    free(x);
+    return figure_end(figure, &err);
+}
+
 int cmd_project(void)
 {
     struct points p = {0};
@@ -129,6 +157,8 @@ int cmd_project(void)
     int status = find_words(&ids, &n);
     bool all = cli.words.n == 0 && !cli.words_file;
 
+    if (status == 0 && figure_wanted() && dims < 2)
+        status = usage("--plot draws two components: -d %zu is too few", dims);
     if (status)
         goto out;
     if (all) {
@@ -156,6 +186,8 @@ int cmd_project(void)
         goto out;
     }
     p = (struct points){ids, values, ratio, n};
+    if (figure_wanted() && (status = draw(&p)) != 0)
+        goto out;
     sink_open();
     if (sink_wants_vectors(&format))
         status = save_vectors(ids, values, n, dims, format);

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_similarity.c - the cosine of two words, and what it is worth in this space */
-#include "cli.h"
+#include "figure.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 static const struct example examples[] = {
     {"wte similarity king queen", "the cosine, and how many random pairs lie below it"},
     {"wte similarity --json king queen", "the same for a program"},
     {"printf 'king\\tqueen\\nbread\\twater\\n' | wte similarity -", "a pair a line"},
     {"wte similarity --transform center,abtt:3 king queen", "after all-but-the-top"},
+    {"printf 'king\\tqueen\\nbread\\twater\\n' | wte similarity - --plot pairs.svg",
+     "bars, beside what random pairs have"},
     {NULL, NULL}};
 
 const struct page page_similarity = {
@@ -106,6 +109,63 @@ static const wte_baseline *baseline(void)
     return there ? &known : NULL;
 }
 
+/* ---- the figure: a bar a pair, and one of random pairs with their standard deviation --------- */
+
+static struct {
+    char **labels;
+    double *values;
+    size_t n, labels_capacity, values_capacity;
+} drawn;
+
+static void keep_bar(const struct cosine *c)
+{
+    struct out label = {0};
+
+    out_word(&label, c->pair.words[0], c->pair.lens[0]);
+    out_text(&label, " \u2013 ");
+    out_word(&label, c->pair.words[1], c->pair.lens[1]);
+    drawn.labels = need_more(drawn.labels, &drawn.labels_capacity, drawn.n + 2,
+                             sizeof *drawn.labels);
+    drawn.values = need_more(drawn.values, &drawn.values_capacity, drawn.n + 2,
+                             sizeof *drawn.values);
+    drawn.labels[drawn.n] = label.data;
+    drawn.values[drawn.n++] = (double)c->pair.value;
+}
+
+static int draw(void)
+{
+    wte_axes axes = figure_axes(NULL, "cosine similarity", NULL);
+    const wte_baseline *random = baseline();
+    double *low, *high;
+    wte_figure *figure;
+    wte_error err = {0};
+    size_t n = drawn.n;
+    int status;
+
+    if (n == 0)
+        return fail("there is nothing to draw");
+    low = need_memory(n + 1, 2 * sizeof *low);
+    high = low + n + 1;
+    for (size_t i = 0; i < n; i++)
+        low[i] = high[i] = NAN;
+    if (random) {
+        drawn.labels[n] = figure_word("random pairs", 12);
+        drawn.values[n] = (double)random->mean;
+        low[n] = (double)random->mean - (double)random->sd;
+        high[n++] = (double)random->mean + (double)random->sd;
+    }
+    figure = figure_begin(cli.info->name);
+    figure_limits(&axes.x_min, &axes.x_max);
+    if (figure && wte_figure_panel(figure, &axes, 0, &err) == WTE_OK)
+        wte_figure_bars(figure, drawn.values, (const char *const *)drawn.labels, n, NULL, NULL, low,
+                        high, 1, &err);
+    status = figure_end(figure, &err);
+    figure_labels_free(drawn.labels, n);
+    free(drawn.values);
+    free(low);
+    return status;
+}
+
 static void answer(const uint32_t *ids, size_t n, uint64_t line)
 {
     struct cosine c = {0};
@@ -118,10 +178,14 @@ static void answer(const uint32_t *ids, size_t n, uint64_t line)
     c.placed = c.baseline && !isnan(c.pair.value) &&
                wte_space_percentile(cli.space, c.pair.value, &c.percentile, NULL) == WTE_OK;
     sink_numbers(&c.pair.value, 1);
+    if (figure_wanted())
+        keep_bar(&c);
     sink_put(write_pair, &c);
 }
 
 int cmd_similarity(void)
 {
-    return answer_queries(2, 2, answer);
+    int status = answer_queries(2, 2, answer);
+
+    return status == 0 && figure_wanted() ? draw() : status;
 }

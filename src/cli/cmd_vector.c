@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_vector.c - the numbers of words */
-#include "cli.h"
+#include "figure.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -11,6 +11,7 @@ static const struct example examples[] = {
     {"wte vector --json king queen", "an object for each word, every digit"},
     {"wte vector king queen -o royals.npy", "an array [2, width] for numpy"},
     {"wte vector --words words.txt -o few.bin", "some words as a word2vec file"},
+    {"wte vector king queen --plot royals.svg", "the two vectors as lines"},
     {NULL, NULL}};
 
 const struct page page_vector = {
@@ -128,6 +129,38 @@ static void write_row(struct out *o, enum format format, const void *result)
     writers[format](o, result);
 }
 
+/* Each vector is a line. */
+static int draw(const uint32_t *ids, const float *rows, size_t n)
+{
+    enum { MOST = 12 };
+    const size_t dim = cli.info->dim;
+    double *values = need_memory(dim, sizeof *values);
+    char **labels = figure_labels(ids, n);
+    wte_axes axes = figure_axes(NULL, "dimension", "value");
+    wte_figure *figure = NULL;
+    wte_error err = {0};
+    int status = EXIT_FAILED;
+
+    if (n > MOST) {
+        status = fail("%zu lines in one figure cannot be told apart: at most %d words", n, MOST);
+        goto out;
+    }
+    figure = figure_begin(cli.info->name);
+    figure_limits(&axes.y_min, &axes.y_max);
+    if (figure)
+        wte_figure_panel(figure, &axes, 0, &err);
+    for (size_t i = 0; figure && err.status == WTE_OK && i < n; i++) {
+        for (size_t j = 0; j < dim; j++)
+            values[j] = (double)rows[i * dim + j];
+        wte_figure_line(figure, NULL, values, dim, labels[i], &err);
+    }
+    status = figure_end(figure, &err);
+out:
+    figure_labels_free(labels, n);
+    free(values);
+    return status;
+}
+
 static int write_rows(const uint32_t *ids, size_t n)
 {
     size_t dim = cli.info->dim, shape[2] = {n, dim};
@@ -139,6 +172,8 @@ static int write_rows(const uint32_t *ids, size_t n)
     for (size_t i = 0; status == 0 && i < n; i++)
         if (id_vector(ids[i], rows + i * dim, &err) != WTE_OK)
             status = fail_with(&err);
+    if (status == 0 && figure_wanted())
+        status = draw(ids, rows, n);
     if (status)
         goto out;
     sink_open();

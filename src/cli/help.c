@@ -134,6 +134,7 @@ void print_commands(struct out *o)
     static const struct {
         const char *group, *title;
     } groups[] = {{"space", "Words and their vectors"},
+                  {"compare", "Comparing models"},
                   {"text", "Text and tokens"},
                   {"network", "Running GPT-2 and BERT"},
                   {"models", "Models and files"},

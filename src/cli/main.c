@@ -7,7 +7,8 @@
  *
  * Exit status: 0 done, 1 it could not be done, 2 the command line was wrong, 128 + n stopped by
  * signal n. */
-#include "cli.h"
+#include "figure.h"
+#include "python.h"
 
 #include <string.h>
 
@@ -15,36 +16,44 @@ enum {
     SPACE = NEED_SPACE | GIVES_DATA,
     WORDS = SPACE | TAKES_WORDS,
     MANY_WORDS = WORDS | TAKES_FILE,
-    PROMPT = TAKES_PROMPT | GIVES_DATA
+    PROMPT = TAKES_PROMPT | GIVES_DATA,
+    MATCHING = TAKES_SEVERAL | TAKES_MATCHING | GIVES_DATA | GIVES_FIGURE,
+    TOGETHER = MATCHING | TAKES_LIST
 };
 
 /* clang-format off */
 const struct command commands[] = {
-    {"nearest", cmd_nearest, MANY_WORDS, "space", "words nearest to a word, or to a sum of words", &page_nearest},
-    {"similarity", cmd_similarity, WORDS, "space", "the cosine of two words, and what it is worth", &page_similarity},
-    {"distance", cmd_distance, WORDS, "space", "how far apart two words are", &page_distance},
-    {"analogy", cmd_analogy, WORDS, "space", "A is to B as C is to what?", &page_analogy},
-    {"odd", cmd_odd, MANY_WORDS, "space", "the word that goes least with the others", &page_odd},
-    {"vector", cmd_vector, MANY_WORDS, "space", "the numbers of words", &page_vector},
-    {"matrix", cmd_matrix, MANY_WORDS, "space", "every word with every other", &page_matrix},
-    {"project", cmd_project, MANY_WORDS, "space", "words as points: principal components", &page_project},
-    {"eval", cmd_eval, SPACE | TAKES_TOKENS, "space", "evaluation sets: analogies, judged pairs", &page_eval},
-    {"tokenize", cmd_tokenize, TAKES_MODELS | GIVES_DATA, "text", "text to token ids", &page_tokenize},
-    {"detokenize", cmd_detokenize, TAKES_MODELS | GIVES_DATA, "text", "token ids to text", &page_detokenize},
+    {"nearest", cmd_nearest, MANY_WORDS | GIVES_FIGURE | GIVES_PYTHON, "space", "words nearest to a word, or to a sum of words", &page_nearest},
+    {"similarity", cmd_similarity, WORDS | GIVES_FIGURE | GIVES_PYTHON, "space", "the cosine of two words, and what it is worth", &page_similarity},
+    {"distance", cmd_distance, WORDS | GIVES_PYTHON, "space", "how far apart two words are", &page_distance},
+    {"analogy", cmd_analogy, WORDS | GIVES_PYTHON, "space", "A is to B as C is to what?", &page_analogy},
+    {"odd", cmd_odd, MANY_WORDS | GIVES_PYTHON, "space", "the word that goes least with the others", &page_odd},
+    {"vector", cmd_vector, MANY_WORDS | GIVES_FIGURE | GIVES_PYTHON, "space", "the numbers of words", &page_vector},
+    {"matrix", cmd_matrix, MANY_WORDS | GIVES_FIGURE | GIVES_PYTHON, "space", "every word with every other", &page_matrix},
+    {"project", cmd_project, MANY_WORDS | GIVES_FIGURE | GIVES_PYTHON, "space", "words as points: principal components", &page_project},
+    {"eval", cmd_eval, SPACE | TAKES_TOKENS | GIVES_FIGURE | GIVES_PYTHON, "space", "evaluation sets: analogies, judged pairs", &page_eval},
+    {"match", cmd_match, MATCHING, "compare", "the words that models share", &page_match},
+    {"rsa", cmd_rsa, TOGETHER, "compare", "are the same words alike in two models?", &page_rsa},
+    {"compare", cmd_compare, TOGETHER, "compare", "CKA, Procrustes, CCA, shared neighbours", &page_compare},
+    {"correlate", cmd_correlate, TOGETHER, "compare", "each word's vector here with its vector there", &page_correlate},
+    {"isotropy", cmd_isotropy, TOGETHER, "compare", "does a space use all its directions?", &page_isotropy},
+    {"tokenize", cmd_tokenize, TAKES_MODELS | GIVES_DATA | GIVES_PYTHON, "text", "text to token ids", &page_tokenize},
+    {"detokenize", cmd_detokenize, TAKES_MODELS | GIVES_DATA | GIVES_PYTHON, "text", "token ids to text", &page_detokenize},
     {"vocab", cmd_vocab, TAKES_MODELS | GIVES_DATA, "text", "the tokens of a model", &page_vocab},
-    {"generate", cmd_generate, TAKES_RUN | TAKES_SAMPLING | GIVES_DATA, "network", "continue a text with a GPT-2", &page_generate},
-    {"next", cmd_next, PROMPT | TAKES_SAMPLING, "network", "the tokens that a GPT-2 expects next", &page_next},
-    {"fill", cmd_fill, PROMPT, "network", "what a BERT puts in the place of [MASK]", &page_fill},
-    {"lens", cmd_lens, PROMPT, "network", "what each layer would predict", &page_lens},
-    {"hidden", cmd_hidden, PROMPT | TAKES_FILE, "network", "hidden states, and spaces made of them", &page_hidden},
-    {"attention", cmd_attention, PROMPT, "network", "which tokens look at which", &page_attention},
-    {"logits", cmd_logits, PROMPT, "network", "the score of every token at every position", &page_logits},
-    {"perplexity", cmd_perplexity, PROMPT, "network", "how well a GPT-2 predicts a text", &page_perplexity},
+    {"generate", cmd_generate, TAKES_RUN | TAKES_SAMPLING | GIVES_DATA | GIVES_FIGURE | GIVES_PYTHON, "network", "continue a text with a GPT-2", &page_generate},
+    {"next", cmd_next, PROMPT | TAKES_SAMPLING | GIVES_FIGURE | GIVES_PYTHON, "network", "the tokens that a GPT-2 expects next", &page_next},
+    {"fill", cmd_fill, PROMPT | GIVES_PYTHON, "network", "what a BERT puts in the place of [MASK]", &page_fill},
+    {"lens", cmd_lens, PROMPT | GIVES_FIGURE | GIVES_PYTHON, "network", "what each layer would predict", &page_lens},
+    {"hidden", cmd_hidden, PROMPT | TAKES_FILE | GIVES_PYTHON, "network", "hidden states, and spaces made of them", &page_hidden},
+    {"attention", cmd_attention, PROMPT | GIVES_FIGURE | GIVES_PYTHON, "network", "which tokens look at which", &page_attention},
+    {"logits", cmd_logits, PROMPT | GIVES_PYTHON, "network", "the score of every token at every position", &page_logits},
+    {"perplexity", cmd_perplexity, PROMPT | GIVES_PYTHON, "network", "how well a GPT-2 predicts a text", &page_perplexity},
+    {"replay", cmd_replay, 0, "compare", "make a figure again", &page_replay},
     {"info", cmd_info, SPACE | NEED_MODEL, "models", "what was found in a file", &page_info},
     {"list", cmd_list, GIVES_DATA, "models", "the models found on this machine", &page_list},
     {"convert", cmd_convert, NEED_SPACE, "models", "write a space in another format", &page_convert},
     {"cache", cmd_cache, GIVES_DATA, "models", "what is kept for files that were opened", &page_cache},
-    {"embedding", cmd_embedding, GIVES_DATA, "layer", "a seeded nn.Embedding, equal to torch's", &page_embedding},
+    {"embedding", cmd_embedding, GIVES_DATA | GIVES_PYTHON, "layer", "a seeded nn.Embedding, equal to torch's", &page_embedding},
     {"help", cmd_help, 0, "help", "the manual of a command", &page_help},
     {"__man", cmd_man, HIDDEN, "help", "write the man pages to a folder", &page_man},
     {"__completion", cmd_completion, HIDDEN, "help", "print the completions for a shell", &page_completion},
@@ -103,7 +112,6 @@ static void print_own_help(struct out *o)
 int main(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : NULL;
-    int status;
 
     if (!name)
         return print(print_overview);
@@ -113,10 +121,20 @@ int main(int argc, char **argv)
         return print(print_version);
     if (name[0] == '-')
         return usage("expected a command, found '%s': options go behind it", name);
-    cli.command = find_command(name);
-    if (!cli.command)
-        return unknown_command(name);
     catch_signals();
+    return run_command(argc, argv);
+}
+
+int run_command(int argc, char **argv)
+{
+    int status;
+
+    memset(&cli, 0, sizeof cli);
+    cli.argc = argc;
+    cli.argv = argv;
+    cli.command = find_command(argv[1]);
+    if (!cli.command)
+        return unknown_command(argv[1]);
     if (cli.command->page->begin)
         cli.command->page->begin();
     status = parse_options(argc - 2, argv + 2);
@@ -124,6 +142,11 @@ int main(int argc, char **argv)
         return status;
     if (cli.help)
         return print(print_own_help);
+    status = figure_check();
+    if (status)
+        return status;
+    if (cli.python)
+        return show_python();
     if (cli.command->needs & NEED_SPACE) {
         status = open_model();
         if (status == 0 && !(cli.command->needs & NEED_MODEL))

@@ -12,7 +12,10 @@
  *
  * getopt_long is not used: it keeps the options' help elsewhere, reorders argv and prints messages
  * of its own. */
+#include "figure.h"
+#include "python.h"
 #include "sampling.h"
+#include "together.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -77,12 +80,17 @@ const struct option_group option_groups[] = {
     {TAKES_FILE, "Words", file_options},
     {NEED_SPACE, "Model", model_options},
     {TAKES_MODELS, "Model", models_options},
+    {TAKES_LIST, "Words", list_options},
+    {TAKES_MATCHING, "Words", matching_options},
+    {TAKES_SEVERAL, "Models", several_options},
     {TAKES_PROMPT, "Prompt", prompt_options},
     {TAKES_SAMPLING, "Length", length_options},
     {TAKES_SAMPLING, "Processors", processor_options},
     {TAKES_SAMPLING, "Warpers, when sampling", warper_options},
     {TAKES_PROMPT | TAKES_RUN, "Model", run_options},
     {GIVES_DATA, "Output", output_options},
+    {GIVES_FIGURE, "Figure", figure_options},
+    {GIVES_PYTHON, "Output", python_options},
     {0, "General", general_options},
     {0, NULL, NULL}};
 

@@ -430,6 +430,19 @@ void table_token(struct table *t, const struct prompt *p, uint32_t id)
     table_word(t, token.text, token.len);
 }
 
+char **token_labels(const struct prompt *p, const uint32_t *ids, size_t n)
+{
+    char **labels = need_memory(n + 1, sizeof *labels);
+
+    for (size_t i = 0; i < n; i++) {
+        struct token token;
+
+        token_text(p, ids[i], &token);
+        labels[i] = figure_word(token.text, token.len);
+    }
+    return labels;
+}
+
 void out_label(struct out *o, const struct prompt *p, uint32_t id, size_t width)
 {
     struct token token;

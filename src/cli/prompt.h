@@ -2,7 +2,7 @@
 /** prompt.h - what the commands share that run a network: prompt, network, session, tokens */
 #ifndef WTE_PROMPT_H
 #define WTE_PROMPT_H
-#include "cli.h"
+#include "figure.h"
 
 /** Options of all commands that take a prompt and run it. */
 extern const struct option prompt_options[], run_options[];
@@ -85,6 +85,8 @@ void json_shape(struct out *o, const size_t *shape, size_t n_dims);
 /** Write a token for people in at most `width` columns. */
 void out_label(struct out *o, const struct prompt *p, uint32_t id, size_t width);
 void table_token(struct table *t, const struct prompt *p, uint32_t id);
+/** Tokens as labels of a figure. Free with figure_labels_free(). */
+char **token_labels(const struct prompt *p, const uint32_t *ids, size_t n);
 /** Say in words what layer L of 0..n_layer is. */
 const char *layer_meaning(const struct prompt *p, size_t layer, char buffer[128]);
 /** Columns of the terminal: $COLUMNS, else asked for, else 80. */

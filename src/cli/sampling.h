@@ -51,6 +51,10 @@ void json_search(struct out *o, const struct search *search, size_t prompt, cons
 void show_tree(struct out *o, const struct search *search, size_t prompt, const struct prompt *p,
                const wte_generated *sequences, size_t n);
 
+/** The same as a figure. Returns an exit status. */
+int draw_tree(const struct search *search, size_t prompt, const struct prompt *p,
+              const wte_generated *sequences, size_t n);
+
 /* ---- a distribution --------------------------------------------------------------------- */
 
 /** Apply the chain to the logits behind a prompt and print what each member did, and what is left.

@@ -428,3 +428,55 @@ void show_tree(struct out *o, const struct search *s, size_t prompt, const struc
     free(t.ends);
     free(t.nodes);
 }
+
+int draw_tree(const struct search *s, size_t prompt, const struct prompt *p,
+              const wte_generated *sequences, size_t n)
+{
+    struct tree t = {NULL, 0, 0, NULL, n, sequences, p, NULL, 0, 0};
+    unsigned char *marked;
+    double *weights;
+    char **texts;
+    int *parents;
+    wte_axes axes = figure_axes(NULL, NULL, NULL);
+    wte_figure *figure;
+    wte_error err = {0};
+
+    t.ends = need_memory(n, sizeof *t.ends);
+    grow_tree(&t, s, prompt);
+    rank_nodes(&t);
+    parents = need_memory(t.n, sizeof *parents);
+    texts = need_memory(t.n, sizeof *texts);
+    weights = need_memory(t.n, sizeof *weights);
+    marked = need_memory(t.n, sizeof *marked);
+    for (size_t i = 0; i < t.n; i++) {
+        const struct node *node = &t.nodes[i];
+        struct token token;
+        struct out text = {0};
+
+        if (i) {
+            token_text(p, node->id, &token);
+            out_word(&text, token.text, token.len);
+            out_text(&text, "  ");
+            put_percent(&text, (double)node->prob);
+            if (node->ended)
+                out_text(&text, " ●");
+        } else {
+            out_text(&text, "prompt");
+        }
+        out_bytes(&text, "", 1);
+        parents[i] = i ? (int)node->parent : -1;
+        texts[i] = text.data;
+        weights[i] = (double)node->prob;
+        marked[i] = node->rank != NOBODY;
+    }
+    figure = figure_begin(p->model);
+    if (figure && wte_figure_panel(figure, &axes, 0, &err) == WTE_OK)
+        wte_figure_tree(figure, parents, (const char *const *)texts, weights, marked, t.n, &err);
+    figure_labels_free(texts, t.n);
+    free(marked);
+    free(weights);
+    free(parents);
+    free(t.ends);
+    free(t.nodes);
+    return figure_end(figure, &err);
+}

@@ -111,6 +111,12 @@ static wte_status use_line(const wte_space *space, const wte_eval_options *optio
     }
     if (!append(p, score, (double)similarity))
         return wte__fail(err, WTE_E_NOMEM, "no memory for %zu pairs", p->n + 1);
+    if (options->on_pair) {
+        const wte_eval_pair pair = {fields[0],  fields[1], lengths[0],
+                                    lengths[1], score,     (double)similarity};
+
+        options->on_pair(options->on_pair_data, &pair);
+    }
     return WTE_OK;
 }
 
