@@ -23,6 +23,7 @@ enum {
     WTE__GEMM_NR_F64 = 8,
     WTE__WEAVE = 8, /* rows whose columns lie side by side */
     WTE__QUERY_PAD = 64,
+    WTE__PANEL = WTE__GEMM_NR, /* columns of a matrix that lie together */
     WTE__FEW_ROWS = 8 /* a batch of so many rows gives each row the bits that it has alone */
 };
 
@@ -97,6 +98,14 @@ typedef struct wte__kernels {
     void (*few_in_out_bf16)(const uint16_t *w, size_t ldw, size_t n_in, size_t n, const float *x,
                             size_t ldx, size_t n_rows, float *y, size_t ldy);
 
+    /** Few rows times panels of WTE__PANEL columns: y[r][j] = sum over i of x[r][i] * w[j / 16][i][j
+     * % 16], for each element a chain of fused multiply-adds from 0 in ascending i, to the bits of
+     * gemm_tile and of few_in_out_bf16.
+     *   w  [n_panels, n_in, WTE__PANEL]; x [n_rows, ldx]; y [n_rows, ldy], n_panels * WTE__PANEL of each row
+     * w is read once and in order; what is asked for ahead of it may lie behind its end. */
+    void (*few_panels_bf16)(const uint16_t *w, size_t n_in, size_t n_panels, const float *x,
+                            size_t ldx, size_t n_rows, float *y, size_t ldy);
+
     /** Few rows times a matrix that lies [out, in]: y[r][j] = sum over i of x[r][i] * w[j][i], to
      * the bits of dot_f32, dot_f16, dot_bf16 (w, x), whatever n_rows is.
      *   w  [n, ldw], x [n_rows, ldx], y [n_rows, ldy] */
@@ -143,6 +152,22 @@ typedef struct wte__kernels {
                            size_t n, size_t dim, float *out);
     void (*attend_mix_f16)(const float *weights, const uint16_t *values, const uint32_t *cells,
                            size_t n, size_t dim, float *out);
+
+    /** The same for several queries over the same cells, to the same bits.
+     *   scores   [n_rows, lds]: each row gets n; weights [n_rows, ldw]
+     *   n_keys   [n_rows] how many of the cells each row mixes */
+    void (*attend_scores_many_f32)(const float *queries, size_t ldq, size_t n_rows,
+                                   const float *keys, const uint32_t *cells, size_t n, size_t dim,
+                                   float *scores, size_t lds);
+    void (*attend_scores_many_f16)(const float *queries, size_t ldq, size_t n_rows,
+                                   const uint16_t *keys, const uint32_t *cells, size_t n,
+                                   size_t dim, float *scores, size_t lds);
+    void (*attend_mix_many_f32)(const float *weights, size_t ldw, size_t n_rows,
+                                const float *values, const uint32_t *cells, const uint32_t *n_keys,
+                                size_t dim, float *out, size_t ldo);
+    void (*attend_mix_many_f16)(const float *weights, size_t ldw, size_t n_rows,
+                                const uint16_t *values, const uint32_t *cells,
+                                const uint32_t *n_keys, size_t dim, float *out, size_t ldo);
 
     /** Positions of values >= threshold, ascending; returns how many (NaN never counts).
      *   out [n] */

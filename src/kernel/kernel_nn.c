@@ -70,6 +70,20 @@ static void few_in_out_bf16_c(const uint16_t *w, size_t ldw, size_t n_in, size_t
     few_in_out(BF16, w, ldw, n_in, n, x, ldx, n_rows, y, ldy);
 }
 
+static void few_panels_bf16_c(const uint16_t *w, size_t n_in, size_t n_panels, const float *x,
+                              size_t ldx, size_t n_rows, float *y, size_t ldy)
+{
+    for (size_t p = 0; p < n_panels; p++)
+        for (size_t r = 0; r < n_rows; r++)
+            for (size_t j = 0; j < WTE__PANEL; j++) {
+                float sum = 0.0f;
+                for (size_t i = 0; i < n_in; i++)
+                    sum = fmaf(wte__get_f32(x + r * ldx + i),
+                               element(BF16, w, (p * n_in + i) * WTE__PANEL + j), sum);
+                wte__put_f32(y + r * ldy + p * WTE__PANEL + j, sum);
+            }
+}
+
 /* The sum that dot_f32, dot_f16 and dot_bf16 of kernel.c make. */
 static float dot(enum type type, const void *x, size_t at, const float *y, size_t n)
 {
@@ -242,12 +256,57 @@ static void attend_mix_f16_c(const float *weights, const uint16_t *values, const
     attend_mix(F16, weights, values, cells, n, dim, out);
 }
 
+static void attend_scores_many(enum type type, const float *queries, size_t ldq, size_t n_rows,
+                               const void *keys, const uint32_t *cells, size_t n, size_t dim,
+                               float *scores, size_t lds)
+{
+    for (size_t r = 0; r < n_rows; r++)
+        attend_scores(type, queries + r * ldq, keys, cells, n, dim, scores + r * lds);
+}
+
+static void attend_scores_many_f32_c(const float *queries, size_t ldq, size_t n_rows,
+                                     const float *keys, const uint32_t *cells, size_t n, size_t dim,
+                                     float *scores, size_t lds)
+{
+    attend_scores_many(F32, queries, ldq, n_rows, keys, cells, n, dim, scores, lds);
+}
+
+static void attend_scores_many_f16_c(const float *queries, size_t ldq, size_t n_rows,
+                                     const uint16_t *keys, const uint32_t *cells, size_t n,
+                                     size_t dim, float *scores, size_t lds)
+{
+    attend_scores_many(F16, queries, ldq, n_rows, keys, cells, n, dim, scores, lds);
+}
+
+static void attend_mix_many(enum type type, const float *weights, size_t ldw, size_t n_rows,
+                            const void *values, const uint32_t *cells, const uint32_t *n_keys,
+                            size_t dim, float *out, size_t ldo)
+{
+    for (size_t r = 0; r < n_rows; r++)
+        attend_mix(type, weights + r * ldw, values, cells, n_keys[r], dim, out + r * ldo);
+}
+
+static void attend_mix_many_f32_c(const float *weights, size_t ldw, size_t n_rows,
+                                  const float *values, const uint32_t *cells,
+                                  const uint32_t *n_keys, size_t dim, float *out, size_t ldo)
+{
+    attend_mix_many(F32, weights, ldw, n_rows, values, cells, n_keys, dim, out, ldo);
+}
+
+static void attend_mix_many_f16_c(const float *weights, size_t ldw, size_t n_rows,
+                                  const uint16_t *values, const uint32_t *cells,
+                                  const uint32_t *n_keys, size_t dim, float *out, size_t ldo)
+{
+    attend_mix_many(F16, weights, ldw, n_rows, values, cells, n_keys, dim, out, ldo);
+}
+
 void wte__kernels_init_c_nn(wte__kernels *k)
 {
     k->gemm_tile_add = gemm_tile_add_c;
     k->few_in_out_f32 = few_in_out_f32_c;
     k->few_in_out_f16 = few_in_out_f16_c;
     k->few_in_out_bf16 = few_in_out_bf16_c;
+    k->few_panels_bf16 = few_panels_bf16_c;
     k->few_out_in_f32 = few_out_in_f32_c;
     k->few_out_in_f16 = few_out_in_f16_c;
     k->few_out_in_bf16 = few_out_in_bf16_c;
@@ -263,4 +322,8 @@ void wte__kernels_init_c_nn(wte__kernels *k)
     k->attend_scores_f16 = attend_scores_f16_c;
     k->attend_mix_f32 = attend_mix_f32_c;
     k->attend_mix_f16 = attend_mix_f16_c;
+    k->attend_scores_many_f32 = attend_scores_many_f32_c;
+    k->attend_scores_many_f16 = attend_scores_many_f16_c;
+    k->attend_mix_many_f32 = attend_mix_many_f32_c;
+    k->attend_mix_many_f16 = attend_mix_many_f16_c;
 }

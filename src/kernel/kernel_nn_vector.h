@@ -17,6 +17,11 @@
  * them. Where two vectors of bfloat16 widen with fewer instructions into even and odd numbers
  * (load_two), y is brought into that order before all and back after all.
  *
+ * A few rows times panels of 16 columns, which lie one behind the other. The sums of a panel stay
+ * in registers from its first row to its last. One row of x takes four panels at once, for as many
+ * chains as the multipliers need, two take two. More than four go over each panel several times,
+ * which asks for the next one evenly: so memory and multipliers are both at work all the time.
+ *
  * A few rows times [out, in]. A row of weights at a time, with four running sums for each row of x,
  * up to three rows of x together (twelve sums): the order is that of the dot product. That takes
  * more loads than multiplications. More rows of x, therefore, pass WIDE rows of w four times, once
@@ -198,6 +203,119 @@ static void few_in_out_bf16(const uint16_t *w, size_t ldw, size_t n_in, size_t n
                             size_t ldx, size_t n_rows, float *y, size_t ldy)
 {
     few_in_out(BF16, w, ldw, n_in, n, x, ldx, n_rows, y, ldy);
+}
+
+/* ---- few rows times panels ---------------------------------------------------------------- */
+
+enum {
+    VECTORS = WTE__PANEL / LANES,                           /* of a row of a panel */
+    PER_LINE = LINE / (int)(WTE__PANEL * sizeof(uint16_t)), /* rows of it */
+    PANEL_ROWS = 4,  /* of x at a time: with two vectors of weights in registers */
+    PANELS = 4,      /* at a time at most */
+    PANEL_AHEAD = 64 /* rows */
+};
+
+/* A row of a panel; pairs of vectors may come parted. */
+INLINE void load_panel(const uint16_t *w, vec out[VECTORS])
+{
+    UNROLLED (v, VECTORS)
+        if (VECTORS == 1)
+            out[v] = load(BF16, w, 0);
+        else if (v % 2 == 0)
+            load_two(BF16, w, v * LANES, out + v);
+}
+
+/* Row i of each panel. */
+INLINE void panels_row(size_t rows, size_t panels, const uint16_t *w, size_t n_in, size_t i,
+                       const float *x, size_t ldx, vec sums[PANELS][PANEL_ROWS][VECTORS])
+{
+    UNROLLED (p, panels) {
+        vec weights[VECTORS];
+        load_panel(w + (p * n_in + i) * WTE__PANEL, weights);
+        UNROLLED (r, rows) {
+            vec factor = v_set(wte__get_f32(x + r * ldx + i));
+            UNROLLED (v, VECTORS)
+                sums[p][r][v] = v_fma(factor, weights[v], sums[p][r][v]);
+        }
+    }
+}
+
+/* Some rows of x with some panels, side by side. What will be read is asked for: either of each
+ * panel what comes PANEL_AHEAD rows later, which is the next ones' beginning at its end, or, where
+ * these panels pass `share` times, a part of the next one (at `next`). */
+INLINE void panels_tile(size_t rows, size_t panels, const uint16_t *w, size_t n_in,
+                        const uint16_t *next, size_t share, const float *x, size_t ldx, float *y,
+                        size_t ldy)
+{
+    vec sums[PANELS][PANEL_ROWS][VECTORS];
+    size_t i = 0;
+
+    UNROLLED (p, panels)
+        UNROLLED (r, rows)
+            UNROLLED (v, VECTORS)
+                sums[p][r][v] = v_set(0.0f);
+    for (; i + PER_LINE <= n_in; i += PER_LINE) {
+        if (next) {
+            __builtin_prefetch(next + i * WTE__PANEL / share, 0, 2);
+        } else {
+            size_t ahead = i + PANEL_AHEAD;
+            ahead += ahead < n_in ? 0 : (panels - 1) * n_in;
+            UNROLLED (p, panels)
+                __builtin_prefetch(w + (p * n_in + ahead) * WTE__PANEL);
+        }
+        UNROLLED (row, PER_LINE)
+            panels_row(rows, panels, w, n_in, i + row, x, ldx, sums);
+    }
+    for (; i < n_in; i++)
+        panels_row(rows, panels, w, n_in, i, x, ldx, sums);
+    UNROLLED (p, panels)
+        UNROLLED (r, rows) {
+            UNROLLED (pair, VECTORS / 2)
+                if (parts(BF16))
+                    join(sums[p][r] + 2 * pair);
+            UNROLLED (v, VECTORS)
+                v_store(y + r * ldy + p * WTE__PANEL + v * LANES, sums[p][r][v]);
+        }
+}
+
+/* All rows of x with one panel, in passes of about the same number of rows. */
+INLINE void panel_passes(const uint16_t *w, size_t n_in, const float *x, size_t ldx, size_t n_rows,
+                         float *y, size_t ldy)
+{
+    const size_t n_passes = (n_rows + PANEL_ROWS - 1) / PANEL_ROWS;
+    const uint16_t *next = w + n_in * WTE__PANEL;
+
+    for (size_t pass = 0, r = 0; pass < n_passes; pass++) {
+        const size_t rows = (n_rows - r + n_passes - pass - 1) / (n_passes - pass);
+        const uint16_t *part = n_passes > 1 ? next + n_in * WTE__PANEL / n_passes * pass : NULL;
+        const float *from = x + r * ldx;
+        float *to = y + r * ldy;
+
+        if (rows == 4)
+            panels_tile(4, 1, w, n_in, part, n_passes, from, ldx, to, ldy);
+        else if (rows == 3)
+            panels_tile(3, 1, w, n_in, part, n_passes, from, ldx, to, ldy);
+        else if (rows == 2)
+            panels_tile(2, 1, w, n_in, part, n_passes, from, ldx, to, ldy);
+        else
+            panels_tile(1, 1, w, n_in, part, n_passes, from, ldx, to, ldy);
+        r += rows;
+    }
+}
+
+static void few_panels_bf16(const uint16_t *w, size_t n_in, size_t n_panels, const float *x,
+                            size_t ldx, size_t n_rows, float *y, size_t ldy)
+{
+    size_t p = 0;
+
+    for (; n_rows == 1 && p + 4 <= n_panels; p += 4)
+        panels_tile(1, 4, w + p * n_in * WTE__PANEL, n_in, NULL, 1, x, ldx, y + p * WTE__PANEL,
+                    ldy);
+    for (; n_rows == 2 && p + 2 <= n_panels; p += 2)
+        panels_tile(2, 2, w + p * n_in * WTE__PANEL, n_in, NULL, 1, x, ldx, y + p * WTE__PANEL,
+                    ldy);
+    for (; p < n_panels; p++)
+        panel_passes(w + p * n_in * WTE__PANEL, n_in, x, ldx, n_rows, y + p * WTE__PANEL, ldy);
 }
 
 /* ---- few rows times [out, in] ------------------------------------------------------------- */
@@ -651,11 +769,189 @@ static void attend_mix_f16(const float *weights, const uint16_t *values, const u
     attend_mix(F16, weights, values, cells, n, dim, out);
 }
 
+/* Several queries over the same cells, in tiles whose loads are shared: */
+enum {
+    SCORE_ROWS = 3,   /* queries by 4 cells: as many sums as a quarter of the registers leaves */
+    SCORE_CELLS = 64, /* that meet all queries while they lie in the first-level cache */
+    MIX_ROWS = 6      /* queries by two vectors of the output */
+};
+
+/* One of the two running sums of each score, or of numbers from `first` on every `step`th. */
+INLINE void score_sums(enum type type, size_t rows, const float *queries, size_t ldq,
+                       const void *const keys[4], size_t first, size_t step, size_t end,
+                       vec sums[SCORE_ROWS][4])
+{
+    for (size_t d = first; d + LANES <= end; d += step) {
+        vec q[SCORE_ROWS];
+        UNROLLED (r, rows)
+            q[r] = load(F32, queries + r * ldq, d);
+        UNROLLED (c, 4) {
+            vec row = load(type, keys[c], d);
+            UNROLLED (r, rows)
+                sums[r][c] = v_fma(row, q[r], sums[r][c]);
+        }
+    }
+}
+
+/* The scores of some queries with four cells, to the bits of attend_scores. */
+INLINE void score_tile(enum type type, size_t rows, const float *queries, size_t ldq,
+                       const void *const keys[4], size_t count, size_t dim, float *scores,
+                       size_t lds)
+{
+    const size_t pairs = dim / (2 * LANES) * (2 * LANES), whole = dim / LANES * LANES;
+    vec even[SCORE_ROWS][4], odd[SCORE_ROWS][4];
+
+    UNROLLED (r, rows)
+        UNROLLED (c, 4)
+            odd[r][c] = v_set(0.0f);
+    score_sums(type, rows, queries, ldq, keys, LANES, 2 * LANES, pairs, odd);
+    UNROLLED (r, rows)
+        UNROLLED (c, 4)
+            even[r][c] = v_set(0.0f);
+    score_sums(type, rows, queries, ldq, keys, 0, 2 * LANES, whole, even);
+    if (whole < dim)
+        UNROLLED (r, rows) {
+            vec q = load_some(F32, queries + r * ldq, whole, dim - whole);
+            UNROLLED (c, 4)
+                even[r][c] = v_fma(load_some(type, keys[c], whole, dim - whole), q, even[r][c]);
+        }
+    UNROLLED (r, rows) {
+        float out[4];
+        v_sum_four(v_add(even[r][0], odd[r][0]), v_add(even[r][1], odd[r][1]),
+                   v_add(even[r][2], odd[r][2]), v_add(even[r][3], odd[r][3]), out);
+        memcpy(scores + r * lds, out, count * sizeof *out);
+    }
+}
+
+INLINE void attend_scores_many(enum type type, const float *queries, size_t ldq, size_t n_rows,
+                               const void *keys, const uint32_t *cells, size_t n, size_t dim,
+                               float *scores, size_t lds)
+{
+    for (size_t begin = 0; begin < n; begin += SCORE_CELLS) {
+        const size_t end = n - begin < SCORE_CELLS ? n : begin + SCORE_CELLS;
+
+        for (size_t r = 0, rows; r < n_rows; r += rows) {
+            rows = n_rows - r < SCORE_ROWS ? 1 : SCORE_ROWS;
+            for (size_t i = begin; i < end; i += 4) {
+                const size_t count = end - i < 4 ? end - i : 4;
+                const void *four[4];
+
+                UNROLLED (c, 4)
+                    four[c] = element_at(
+                        type, keys, wte__get_u32(cells + i + (c < count ? c : count - 1)) * dim);
+                if (rows == 1)
+                    score_tile(type, 1, queries + r * ldq, ldq, four, count, dim,
+                               scores + r * lds + i, lds);
+                else
+                    score_tile(type, SCORE_ROWS, queries + r * ldq, ldq, four, count, dim,
+                               scores + r * lds + i, lds);
+            }
+        }
+    }
+}
+
+static void attend_scores_many_f32(const float *queries, size_t ldq, size_t n_rows,
+                                   const float *keys, const uint32_t *cells, size_t n, size_t dim,
+                                   float *scores, size_t lds)
+{
+    attend_scores_many(F32, queries, ldq, n_rows, keys, cells, n, dim, scores, lds);
+}
+
+static void attend_scores_many_f16(const float *queries, size_t ldq, size_t n_rows,
+                                   const uint16_t *keys, const uint32_t *cells, size_t n,
+                                   size_t dim, float *scores, size_t lds)
+{
+    attend_scores_many(F16, queries, ldq, n_rows, keys, cells, n, dim, scores, lds);
+}
+
+/* n_vectors of the outputs of some queries; `some` (0: all) lanes of one. The cells that all see,
+ * then what each sees beyond. */
+INLINE void mix_tile(enum type type, size_t rows, size_t n_vectors, size_t some,
+                     const float *weights, size_t ldw, const void *values, const uint32_t *cells,
+                     const uint32_t *n_keys, size_t dim, float *out, size_t ldo)
+{
+    vec sums[MIX_ROWS][2];
+    size_t common = wte__get_u32(n_keys);
+
+    UNROLLED (r, rows) {
+        common = wte__get_u32(n_keys + r) < common ? wte__get_u32(n_keys + r) : common;
+        UNROLLED (v, n_vectors)
+            sums[r][v] = v_set(0.0f);
+    }
+    for (size_t i = 0; i < common; i++) {
+        const void *row = element_at(type, values, wte__get_u32(cells + i) * dim);
+        vec numbers[2];
+        UNROLLED (v, n_vectors)
+            numbers[v] = some ? load_some(type, row, 0, some) : load(type, row, v * LANES);
+        UNROLLED (r, rows) {
+            vec weight = v_set(wte__get_f32(weights + r * ldw + i));
+            UNROLLED (v, n_vectors)
+                sums[r][v] = v_fma(weight, numbers[v], sums[r][v]);
+        }
+    }
+    UNROLLED (r, rows)
+        for (size_t i = common; i < wte__get_u32(n_keys + r); i++) {
+            const void *row = element_at(type, values, wte__get_u32(cells + i) * dim);
+            vec weight = v_set(wte__get_f32(weights + r * ldw + i));
+            UNROLLED (v, n_vectors)
+                sums[r][v] =
+                    v_fma(weight, some ? load_some(type, row, 0, some) : load(type, row, v * LANES),
+                          sums[r][v]);
+        }
+    UNROLLED (r, rows)
+        UNROLLED (v, n_vectors)
+            if (some)
+                v_store_some(out + r * ldo, sums[r][v], some);
+            else
+                v_store(out + r * ldo + v * LANES, sums[r][v]);
+}
+
+INLINE void attend_mix_many(enum type type, const float *weights, size_t ldw, size_t n_rows,
+                            const void *values, const uint32_t *cells, const uint32_t *n_keys,
+                            size_t dim, float *out, size_t ldo)
+{
+    size_t r = 0;
+
+    for (; r + MIX_ROWS <= n_rows; r += MIX_ROWS) {
+        const float *from = weights + r * ldw;
+        float *to = out + r * ldo;
+        size_t d = 0;
+
+        for (; d + 2 * LANES <= dim; d += 2 * LANES)
+            mix_tile(type, MIX_ROWS, 2, 0, from, ldw, element_at(type, values, d), cells,
+                     n_keys + r, dim, to + d, ldo);
+        for (; d + LANES <= dim; d += LANES)
+            mix_tile(type, MIX_ROWS, 1, 0, from, ldw, element_at(type, values, d), cells,
+                     n_keys + r, dim, to + d, ldo);
+        if (d < dim)
+            mix_tile(type, MIX_ROWS, 1, dim - d, from, ldw, element_at(type, values, d), cells,
+                     n_keys + r, dim, to + d, ldo);
+    }
+    for (; r < n_rows; r++)
+        attend_mix(type, weights + r * ldw, values, cells, wte__get_u32(n_keys + r), dim,
+                   out + r * ldo);
+}
+
+static void attend_mix_many_f32(const float *weights, size_t ldw, size_t n_rows,
+                                const float *values, const uint32_t *cells, const uint32_t *n_keys,
+                                size_t dim, float *out, size_t ldo)
+{
+    attend_mix_many(F32, weights, ldw, n_rows, values, cells, n_keys, dim, out, ldo);
+}
+
+static void attend_mix_many_f16(const float *weights, size_t ldw, size_t n_rows,
+                                const uint16_t *values, const uint32_t *cells,
+                                const uint32_t *n_keys, size_t dim, float *out, size_t ldo)
+{
+    attend_mix_many(F16, weights, ldw, n_rows, values, cells, n_keys, dim, out, ldo);
+}
+
 static void init_vector(wte__kernels *k)
 {
     k->few_in_out_f32 = few_in_out_f32;
     k->few_in_out_f16 = few_in_out_f16;
     k->few_in_out_bf16 = few_in_out_bf16;
+    k->few_panels_bf16 = few_panels_bf16;
     k->few_out_in_f32 = few_out_in_f32;
     k->few_out_in_f16 = few_out_in_f16;
     k->few_out_in_bf16 = few_out_in_bf16;
@@ -670,5 +966,9 @@ static void init_vector(wte__kernels *k)
     k->attend_scores_f16 = attend_scores_f16;
     k->attend_mix_f32 = attend_mix_f32;
     k->attend_mix_f16 = attend_mix_f16;
+    k->attend_scores_many_f32 = attend_scores_many_f32;
+    k->attend_scores_many_f16 = attend_scores_many_f16;
+    k->attend_mix_many_f32 = attend_mix_many_f32;
+    k->attend_mix_many_f16 = attend_mix_many_f16;
 }
 #endif

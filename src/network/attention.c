@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* attention.c - one head, one query, the cells of its sequence
+/* attention.c - one head, one query or some, the cells of their sequence
  *
  * Keys and values lie by head, then by cell: [n_head, n_cells, head_dim]. A sequence names its
  * cells in order, so forks share them and nothing is moved; as cells are handed out in ascending
  * order, the rows of a head mostly lie one behind the other all the same. A query goes over the
  * keys once for its scores and over the values once for the mix; between them lies the softmax.
+ * Some queries share the loads of keys and values, each seeing as many cells as it would alone.
  * There is no blocking with a running maximum: the scores of a context of some thousand tokens fit
  * into the first-level cache, and they are what a tap asks for.
  *
@@ -68,4 +69,33 @@ void wte__attend(const wte__heads *h, size_t head, const float *query, const uin
         k->attend_mix_f16(weights, values, cells, n, h->head_dim, out);
     else
         k->attend_mix_f32(weights, values, cells, n, h->head_dim, out);
+}
+
+void wte__attend_rows(const wte__heads *h, size_t head, const float *query, size_t ldq,
+                      const uint32_t *cells, const uint8_t *visible, const uint32_t *n_keys,
+                      size_t n_rows, float *weights, size_t ldw, float *out, size_t ldo)
+{
+    const wte__kernels *k = wte__kernel();
+    const void *keys = head_rows(h, h->keys, head), *values = head_rows(h, h->values, head);
+    size_t most = 0;
+
+    if (n_rows == 1) {
+        wte__attend(h, head, query, cells, visible, *n_keys, weights, out);
+        return;
+    }
+    for (size_t r = 0; r < n_rows; r++)
+        most = n_keys[r] > most ? n_keys[r] : most;
+    if (h->half)
+        k->attend_scores_many_f16(query, ldq, n_rows, keys, cells, most, h->head_dim, weights, ldw);
+    else
+        k->attend_scores_many_f32(query, ldq, n_rows, keys, cells, most, h->head_dim, weights, ldw);
+    for (size_t r = 0; r < n_rows; r++) {
+        if (visible)
+            hide(visible, n_keys[r], weights + r * ldw);
+        k->softmax(weights + r * ldw, n_keys[r]);
+    }
+    if (h->half)
+        k->attend_mix_many_f16(weights, ldw, n_rows, values, cells, n_keys, h->head_dim, out, ldo);
+    else
+        k->attend_mix_many_f32(weights, ldw, n_rows, values, cells, n_keys, h->head_dim, out, ldo);
 }

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* convert.c - bfloat16 and 8-bit copies of the weights, and the file that keeps them
  *
- * BF16: every matrix is rounded to the nearest bfloat16, ties to even, in the orientation that it
- * has. INT8: every matrix that is multiplied becomes [out, in], and each of its rows, which makes
- * one output, scale * code with scale = the row's largest magnitude / 127; a row of zeros (or one
- * that is nowhere above 1e-30) has the scale 0. Tables stay bfloat16, as rows are only looked up in
- * them; the token embedding that is also the output matrix is then there twice, once for each use.
- * What the checkpoint holds as bfloat16 is not copied where bfloat16 is wanted.
+ * BF16: every number is rounded to the nearest bfloat16, ties to even. A matrix [in, out] becomes
+ * panels of 16 outputs, each of which is read from its begin to its end; others, and tables, stay
+ * as they lie. INT8: every matrix that is multiplied becomes [out, in], and each of its rows, which
+ * makes one output, scale * code with scale = the row's largest magnitude / 127; a row of zeros (or
+ * one that is nowhere above 1e-30) has the scale 0. Tables stay bfloat16, as rows are only looked
+ * up in them; the token embedding that is also the output matrix is then there twice, once for each
+ * use. What the checkpoint holds as bfloat16 is not copied where bfloat16 is wanted.
  *
  * A matrix becomes one or two arrays ("pieces" of the plan), each a multiple of 64 bytes, so that
  * all are aligned although safetensors allows no holes between them:
  *
  *     NAME.bf16     BF16  [numbers, rounded up to 32]  row by row without padding, zeros behind
+ *     NAME.panels   BF16  [n_out / 16 rounded up, n_in, 16] and the like: zeros in the columns that
+ *                         are none, and behind
  *     NAME.codes    I8    [n_out, stride]              stride: n_in rounded up to 64; zeros behind
  *     NAME.scales   F32   [n_out rounded up to 16]     right behind the codes: kernels read up to
  *                                                      63 bytes beyond the last code
@@ -21,10 +24,11 @@
  * adds. How a stale or damaged file shows is told in base/cache.c; beyond that nothing in it is
  * believed: each array must be there with the type and shape that this checkpoint needs.
  *
- * The work is cut into blocks (65536 numbers; 64 rows of codes), each made in memory of its worker
- * and put where it belongs: into the file, which is mapped when it is complete, or without a file
- * (none wanted, no room, no right to write) into memory. Either way a block depends on nothing but
- * its numbers, and all of them are looked at, so a weight that is not finite is an error here. */
+ * The work is cut into blocks (65536 numbers; 64 outputs of panels or codes), each made in memory
+ * of its worker and put where it belongs: into the file, which is mapped when it is complete, or
+ * without a file (none wanted, no room, no right to write) into memory. Either way a block depends
+ * on nothing but its numbers, and all of them are looked at, so a weight that is not finite is an
+ * error here. */
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
@@ -34,12 +38,12 @@
 #include "format/safetensors.h"
 #include "network/network_internal.h"
 
-static const char VERSION[] = "1";
+static const char VERSION[] = "2";
 
 enum {
     LINE = 64,          /* bytes that everything is a multiple of */
     BLOCK = 1 << 16,    /* numbers of a block of bfloat16 */
-    BLOCK_OUTPUTS = 64, /* rows of a block of codes */
+    BLOCK_OUTPUTS = 64, /* of a block of panels or codes */
     TILE = 16,          /* rows that are transposed at once */
     MAX_INT8 = 65536,   /* products that an int32 sum holds: see dot_i8_rows */
     MAX_METADATA = 64   /* entries that a caller may add */
@@ -47,11 +51,15 @@ enum {
 
 static const float MAX_BF16 = 3.3895314e38f, LEAST = 1e-30f;
 
+/** What a matrix is made into. */
+typedef enum shape { NUMBERS, PANELS, CODES } shape;
+
 /** One matrix to be made. */
 typedef struct piece {
     const wte__weight *weight;
-    bool codes;
-    size_t n_out, n_in, stride; /* codes */
+    shape form;
+    size_t n_out, n_in, stride; /* not of NUMBERS; elements from one row of codes or panel to the
+                                   next */
     uint64_t begin, size;       /* of the numbers or codes, in bytes of the data */
     uint64_t scales;            /* where the scales begin */
     uint64_t scales_size;       /* 0: bfloat16 */
@@ -64,14 +72,14 @@ typedef struct plan {
     size_t n, n_blocks;
     size_t *of_weight; /* [n_weights] which piece a weight becomes, or SIZE_MAX: used in place */
     uint64_t bytes, numbers;
-    size_t widest; /* n_in of codes */
+    size_t widest; /* n_in of panels and codes */
 } plan;
 
 /** What a worker converts in. */
 typedef struct bench {
     float *numbers; /* [BLOCK], or [BLOCK_OUTPUTS, widest] */
     float *tile;    /* [TILE, BLOCK_OUTPUTS] */
-    uint16_t *bf16; /* [BLOCK + LINE] */
+    uint16_t *bf16; /* [BLOCK + LINE], or panels of BLOCK_OUTPUTS and LINE */
     int8_t *codes;  /* [BLOCK_OUTPUTS, widest rounded up to LINE] */
 } bench;
 
@@ -106,52 +114,69 @@ static void plan_free(plan *p)
     wte__free(p->of_weight);
 }
 
-static wte_status plan_codes(plan *p, piece *c, wte_error *err)
+static wte_status plan_outputs(plan *p, piece *c, wte_error *err)
 {
     const wte__linear *w = c->weight->linear;
-    size_t size;
+    const bool codes = c->form == CODES;
+    size_t rows = w->n_out, size;
 
     c->n_out = w->n_out;
     c->n_in = w->n_in;
-    if (c->n_in > MAX_INT8)
+    if (codes && c->n_in > MAX_INT8)
         return wte__fail(err, WTE_E_UNSUPPORTED, "%s has %zu inputs, int8 takes at most %d",
                          c->weight->tensor->name, c->n_in, MAX_INT8);
-    c->stride = (size_t)round_up(c->n_in, LINE);
-    if (wte__mul_overflows(c->n_out, c->stride, &size) || size > PTRDIFF_MAX / 2)
+    if (codes) {
+        c->stride = (size_t)round_up(c->n_in, LINE);
+    } else {
+        rows = (rows + WTE__PANEL - 1) / WTE__PANEL;
+        c->stride = c->n_in * WTE__PANEL;
+    }
+    if (wte__mul_overflows(rows, c->stride, &size) || size > PTRDIFF_MAX / 4)
         return wte__fail(err, WTE_E_NOMEM, "no memory to convert %s", c->weight->tensor->name);
-    c->size = size;
-    c->scales_size = round_up(c->n_out * sizeof(float), LINE);
+    c->size = codes ? size : round_up((uint64_t)size * sizeof(uint16_t), LINE);
+    c->scales_size = codes ? round_up(c->n_out * sizeof(float), LINE) : 0;
     c->n_blocks = (c->n_out + BLOCK_OUTPUTS - 1) / BLOCK_OUTPUTS;
     p->widest = c->n_in > p->widest ? c->n_in : p->widest;
     return WTE_OK;
 }
 
-static wte_status add_piece(plan *p, const wte__weight *w, bool codes, wte_error *err)
+static wte_status add_piece(plan *p, const wte__weight *w, shape form, wte_error *err)
 {
+    static const char *const endings[] = {
+        [NUMBERS] = ".bf16", [PANELS] = ".panels", [CODES] = ".codes"};
     const size_t n = w->tensor->shape[0] * w->tensor->shape[1];
     piece *c = &p->pieces[p->n];
     wte_status status = WTE_OK;
 
-    *c = (piece){.weight = w, .codes = codes, .begin = p->bytes, .first_block = p->n_blocks};
-    if (codes) {
-        status = plan_codes(p, c, err);
-        if (status != WTE_OK)
-            return status;
-    } else {
+    *c = (piece){.weight = w, .form = form, .begin = p->bytes, .first_block = p->n_blocks};
+    if (form == NUMBERS) {
         c->size = round_up((uint64_t)n * sizeof(uint16_t), LINE);
         c->n_blocks = (n + BLOCK - 1) / BLOCK;
+    } else {
+        status = plan_outputs(p, c, err);
+        if (status != WTE_OK)
+            return status;
     }
     p->n++;
     c->scales = c->begin + c->size;
     p->bytes = c->scales + c->scales_size;
     p->n_blocks += c->n_blocks;
     p->numbers += n;
-    c->name = wte__concat(w->tensor->name, codes ? ".codes" : ".bf16", (char *)NULL);
-    if (codes)
+    c->name = wte__concat(w->tensor->name, endings[form], (char *)NULL);
+    if (form == CODES)
         c->scales_name = wte__concat(w->tensor->name, ".scales", (char *)NULL);
-    return c->name && (!codes || c->scales_name)
+    return c->name && (form != CODES || c->scales_name)
                ? WTE_OK
                : wte__fail(err, WTE_E_NOMEM, "no memory to convert %s", w->tensor->name);
+}
+
+static shape form_of(const wte__weight *w, wte_precision precision)
+{
+    if (!w->linear)
+        return NUMBERS;
+    if (precision == WTE_PRECISION_INT8)
+        return CODES;
+    return w->linear->orientation == WTE__IN_OUT ? PANELS : NUMBERS;
 }
 
 /* Decide what is made, and where it lies. A tensor that is used twice in the same way is made once.
@@ -166,17 +191,17 @@ static wte_status make_plan(plan *p, const wte__weight *weights, size_t n, wte_p
     if (!p->pieces || !p->of_weight)
         return wte__fail(err, WTE_E_NOMEM, "no memory to convert %zu matrices", n);
     for (size_t i = 0; i < n && status == WTE_OK; i++) {
-        const bool codes = weights[i].linear && precision == WTE_PRECISION_INT8;
+        const shape form = form_of(&weights[i], precision);
         size_t j = 0;
 
         p->of_weight[i] = SIZE_MAX;
-        if (!codes && weights[i].stored == WTE__STORED_BF16)
+        if (form != CODES && weights[i].stored == WTE__STORED_BF16)
             continue;
         while (j < p->n &&
-               (p->pieces[j].weight->tensor != weights[i].tensor || p->pieces[j].codes != codes))
+               (p->pieces[j].weight->tensor != weights[i].tensor || p->pieces[j].form != form))
             j++;
         if (j == p->n)
-            status = add_piece(p, &weights[i], codes, err);
+            status = add_piece(p, &weights[i], form, err);
         p->of_weight[i] = j;
     }
     return status;
@@ -198,7 +223,11 @@ static void bind(const plan *p, const wte__weight *weights, size_t n, const unsi
         w->linear->weight = numbers;
         w->linear->type = WTE__WEIGHT_BF16;
         w->linear->stride = w->tensor->shape[1];
-        if (c && c->codes) {
+        if (c && c->form == PANELS) {
+            w->linear->orientation = WTE__PANELS;
+            w->linear->stride = c->stride;
+        }
+        if (c && c->form == CODES) {
             w->linear->type = WTE__WEIGHT_INT8;
             w->linear->orientation = WTE__OUT_IN;
             w->linear->stride = c->stride;
@@ -316,6 +345,42 @@ static void refuse_in_row(job *j, const piece *c, size_t block, size_t output, c
         }
 }
 
+/* Round outputs of a matrix [in, out] into panels. */
+static void convert_panels(job *j, const piece *c, size_t block, unsigned worker)
+{
+    const wte__weight *w = c->weight;
+    const size_t first = (block - c->first_block) * BLOCK_OUTPUTS, left = c->n_out - first;
+    const size_t n = left < BLOCK_OUTPUTS ? left : BLOCK_OUTPUTS;
+    const size_t n_panels = (n + WTE__PANEL - 1) / WTE__PANEL;
+    const wte__kernels *k = wte__kernel();
+    uint16_t *panels = j->benches[worker].bf16, halves[BLOCK_OUTPUTS] = {0};
+    float row[BLOCK_OUTPUTS];
+    size_t n_numbers = n_panels * c->stride;
+
+    for (size_t i = 0; i < c->n_in; i++) {
+        wte__widen(w->tensor, w->stored, (uint64_t)i * c->n_out + first, n, row);
+        if (!(k->maxabs_f32(row, n) <= MAX_BF16))
+            for (size_t o = 0; o < n; o++)
+                if (!(fabsf(row[o]) <= MAX_BF16)) {
+                    refuse(j, block, w->tensor, (uint64_t)i * c->n_out + first + o, row[o]);
+                    return;
+                }
+        k->f32_to_bf16(row, halves, n);
+        for (size_t p = 0; p < n_panels; p++)
+            memcpy(panels + p * c->stride + i * WTE__PANEL, halves + p * WTE__PANEL,
+                   WTE__PANEL * sizeof *panels);
+    }
+    if (first + n == c->n_out) { /* what fills the last line */
+        const size_t all = (size_t)(c->size / sizeof *panels) - first / WTE__PANEL * c->stride;
+
+        memset(panels + n_numbers, 0, (all - n_numbers) * sizeof *panels);
+        n_numbers = all;
+    }
+    put(j, block, panels, n_numbers * sizeof *panels,
+        c->begin + first / WTE__PANEL * c->stride * sizeof *panels);
+    wte__progress_add(&j->progress, n * c->n_in, worker);
+}
+
 static void convert_codes(job *j, const piece *c, size_t block, unsigned worker)
 {
     const size_t first = (block - c->first_block) * BLOCK_OUTPUTS, left = c->n_out - first;
@@ -363,10 +428,17 @@ static void convert_block(void *ctx, size_t block, unsigned worker)
         else
             high = middle - 1;
     }
-    if (p->pieces[low].codes)
-        convert_codes(j, &p->pieces[low], block, worker);
-    else
+    switch (p->pieces[low].form) {
+    case NUMBERS:
         convert_bf16(j, &p->pieces[low], block, worker);
+        break;
+    case PANELS:
+        convert_panels(j, &p->pieces[low], block, worker);
+        break;
+    case CODES:
+        convert_codes(j, &p->pieces[low], block, worker);
+        break;
+    }
 }
 
 /* ---- a conversion ------------------------------------------------------------------------ */
@@ -395,7 +467,7 @@ static bool take_benches(job *j)
 
         b->numbers = wte__alloc_aligned(numbers, sizeof *b->numbers);
         b->tile = wte__alloc_aligned(TILE * BLOCK_OUTPUTS, sizeof *b->tile);
-        b->bf16 = wte__alloc_aligned(BLOCK + LINE, sizeof *b->bf16);
+        b->bf16 = wte__alloc_aligned(numbers + LINE, sizeof *b->bf16);
         b->codes = wte__alloc_aligned(BLOCK_OUTPUTS, (size_t)round_up(widest, LINE));
         if (!b->numbers || !b->tile || !b->bf16 || !b->codes)
             return false;
@@ -468,7 +540,7 @@ static wte_status make_header(const plan *p, const wte_network_options *options,
         wte__tensor *t = &tensors[n++];
 
         *t = (wte__tensor){.name = c->name, .begin = c->begin, .size = c->size};
-        if (!c->codes) {
+        if (c->form != CODES) {
             t->dtype = "BF16";
             t->n_dims = 1;
             t->shape[0] = (size_t)(c->size / sizeof(uint16_t));
@@ -548,12 +620,13 @@ static bool find_pieces(plan *p, const wte__safetensors *st, uint64_t file_size)
 {
     for (size_t i = 0; i < p->n; i++) {
         piece *c = &p->pieces[i];
-        const wte__tensor *t = find_array(st, c->name, c->codes ? "I8" : "BF16", c->size), *scales;
+        const wte__tensor *t = find_array(st, c->name, c->form == CODES ? "I8" : "BF16", c->size),
+                          *scales;
 
         if (!t)
             return false;
         c->begin = t->begin;
-        if (!c->codes)
+        if (c->form != CODES)
             continue;
         scales = find_array(st, c->scales_name, "F32", c->scales_size);
         if (!scales || t->n_dims != 2 || t->shape[1] != c->stride ||

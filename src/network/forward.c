@@ -23,15 +23,14 @@
  * number of each normed row is looked at, which costs nothing and tells the layer. Beyond the last
  * norm only the output matrix can still bring one in; the logits are looked through.
  *
- * Left out: fusing the norm into the products (they would have to be repeated per worker), and
- * attention by blocks of queries at once. */
+ * Left out: fusing the norm into the products (they would have to be repeated per worker). */
 #include "network/network_internal.h"
 #include <math.h>
 
 enum {
-    NORM_BLOCK = 8,    /* rows that a worker norms, gathers or embeds at a time */
-    ATTEND_BLOCK = 16, /* rows that it attends for */
-    LOOK_BLOCK = 8192  /* logits that it looks through */
+    NORM_BLOCK = 8,                  /* rows that a worker norms, gathers or embeds at a time */
+    ATTEND_BLOCK = WTE__ATTEND_ROWS, /* rows that it attends for */
+    LOOK_BLOCK = 8192                /* logits that it looks through */
 };
 
 /* What one worker knows of the pass. */
@@ -221,22 +220,33 @@ static void store_head(const run *r, size_t layer, size_t head)
             q[i * ld + d] *= scale;
 }
 
+/* Rows from..end, those of a sequence together. */
 static void attend_head(const run *r, size_t layer, size_t head, const wte__tap *tap, size_t from,
                         size_t end)
 {
     const wte__heads *h = &r->s->layers[layer];
     const size_t dim = h->head_dim;
+    const wte__row *rows = r->pass->rows;
 
-    for (size_t i = from; i < end; i++) {
-        const wte__row *row = &r->pass->rows[i];
+    for (size_t i = from, n; i < end; i += n) {
+        const float *query = r->s->qkv + i * 3 * r->n_embd + head * dim;
+        float *out = r->s->mixed + i * r->n_embd + head * dim;
         float *weights = r->s->weights[r->worker];
+        uint32_t n_keys[WTE__ATTEND_ROWS];
+        size_t ld = r->s->max_tokens;
 
+        for (n = 0; n < WTE__ATTEND_ROWS && i + n < end && rows[i + n].keys == rows[i].keys &&
+                    rows[i + n].visible == rows[i].visible;
+             n++)
+            n_keys[n] = rows[i + n].n_keys;
         if (tap) {
-            weights = tap->data + (head * tap->shape[1] + r->pass->first + i) * tap->shape[2];
-            memset(weights + row->n_keys, 0, (tap->shape[2] - row->n_keys) * sizeof *weights);
+            ld = tap->shape[2];
+            weights = tap->data + (head * tap->shape[1] + r->pass->first + i) * ld;
         }
-        wte__attend(h, head, r->s->qkv + i * 3 * r->n_embd + head * dim, row->keys, row->visible,
-                    row->n_keys, weights, r->s->mixed + i * r->n_embd + head * dim);
+        wte__attend_rows(h, head, query, 3 * r->n_embd, rows[i].keys, rows[i].visible, n_keys, n,
+                         weights, ld, out, r->n_embd);
+        for (size_t j = 0; tap && j < n; j++)
+            memset(weights + j * ld + n_keys[j], 0, (ld - n_keys[j]) * sizeof *weights);
     }
 }
 

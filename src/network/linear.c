@@ -4,8 +4,9 @@
  * Four ways. Which one is taken depends on the number of rows and the type of the weights, and the
  * last one on the processor:
  *
- *   few    up to STREAM_ROWS rows: bound by memory or nearly so. W is read once, in order, as it lies
- *          in the file; the workers take runs of columns that are long enough for memory to stream.
+ *   few    up to STREAM_ROWS rows: bound by memory or nearly so. W is read once, in order, as it
+ *          lies in the file; the workers take runs of columns that are long enough for memory to
+ *          stream. A matrix that was converted lies as panels, each of which is such a run.
  *   many   more rows: bound by arithmetic. x is packed once into strips of WTE__GEMM_MR rows; then
  *          the workers take blocks of columns. Of its block a worker packs a piece of W at a time,
  *          widened, into panels of WTE__GEMM_NR columns:
@@ -26,10 +27,10 @@
  *          columns and up to 256 rows, of which oneDNN gives the sums in an order of its own.
  *
  * In all others an element's sum starts from 0 and goes over n_in in a fixed order (few and many
- * over [in, out], and many over [out, in]: one chain of fused multiply-adds in ascending order; few
- * over [out, in]: the order of a dot product); then come the bias, the activation and the residual.
- * Blocks begin at multiples of 16 columns, so that an activation's vectors hold the same columns
- * however the work is cut. */
+ * over [in, out] and panels, and many over [out, in]: one chain of fused multiply-adds in ascending
+ * order; few over [out, in]: the order of a dot product); then come the bias, the activation and
+ * the residual. Blocks begin at multiples of 16 columns, so that an activation's vectors hold the
+ * same columns however the work is cut. */
 #include <assert.h>
 #include <math.h>
 #include "network/network_internal.h"
@@ -46,6 +47,7 @@ enum {
     FEW_BYTES = 2048,                      /* of a row of W that are worth reading alone */
     FEW_BLOCKS = 4,                        /* for each worker at most */
     FEW_OUTPUTS = 64,                      /* rows of an [out, in] matrix at a time */
+    FEW_PANELS = 4,                        /* panels that a worker takes: a multiple of it */
     I8_OUTPUTS = 64,
     I8_ROWS = 64
 };
@@ -55,6 +57,7 @@ struct wte__product_own {
     _Alignas(64) float tile[TILE];
     _Alignas(64) float widened[WTE__GEMM_NR * PIECE];
     _Alignas(64) int32_t sums[I8_ROWS * I8_OUTPUTS];
+    float *columns; /* [widest, WTE__ONEDNN_COLUMNS] of panels as oneDNN takes them, or NULL */
 };
 
 static size_t round_up(size_t n, size_t step)
@@ -86,9 +89,14 @@ wte_status wte__scratch_new(wte__scratch *s, size_t max_rows, size_t widest, uns
     s->own = wte__calloc(n_workers, sizeof(struct wte__product_own *));
     if (!s->packed_x || !s->codes || !s->scales || !s->own)
         goto nomem;
-    for (unsigned i = 0; i < n_workers; i++)
+    for (unsigned i = 0; i < n_workers; i++) {
         if (!(s->own[i] = wte__alloc_aligned(1, sizeof *s->own[i])))
             goto nomem;
+        s->own[i]->columns =
+            types ? wte__alloc_aligned(widest, WTE__ONEDNN_COLUMNS * sizeof(float)) : NULL;
+        if (types && !s->own[i]->columns)
+            goto nomem;
+    }
     s->onednn_types = types;
     if (types && !(s->onednn = wte__onednn_new(n_workers)))
         goto nomem;
@@ -100,8 +108,11 @@ nomem:
 
 void wte__scratch_free(wte__scratch *s, unsigned n_workers)
 {
-    for (unsigned i = 0; s->own && i < n_workers; i++)
+    for (unsigned i = 0; s->own && i < n_workers; i++) {
+        if (s->own[i])
+            wte__free(s->own[i]->columns);
         wte__free(s->own[i]);
+    }
     wte__onednn_free(s->onednn);
     wte__free(s->own);
     wte__free(s->scales);
@@ -110,7 +121,8 @@ void wte__scratch_free(wte__scratch *s, unsigned n_workers)
     *s = (wte__scratch){0};
 }
 
-/* Where element [row, column] of a stored matrix lies; at any alignment. */
+/* Where element [row, column] of a stored matrix lies, [panel, number] of one in panels; at any
+ * alignment. */
 static const void *element(const wte__linear *l, size_t row, size_t column)
 {
     size_t size = l->type == WTE__WEIGHT_F32 ? 4 : l->type == WTE__WEIGHT_INT8 ? 1 : 2;
@@ -163,6 +175,11 @@ static void few_sums(const wte__product *p, size_t column, size_t n, float *sums
     const wte__linear *l = p->linear;
     const void *w = l->orientation == WTE__IN_OUT ? element(l, 0, column) : element(l, column, 0);
 
+    if (l->orientation == WTE__PANELS) {
+        k->few_panels_bf16(element(l, column / WTE__PANEL, 0), l->n_in,
+                           (n + WTE__PANEL - 1) / WTE__PANEL, p->x, p->ldx, p->n_rows, sums, ld);
+        return;
+    }
     if (l->orientation == WTE__IN_OUT)
         memset(sums, 0, p->n_rows * ld * sizeof *sums);
     if (l->orientation == WTE__IN_OUT && l->type == WTE__WEIGHT_F32)
@@ -184,16 +201,18 @@ static void few_sums(const wte__product *p, size_t column, size_t n, float *sums
 static size_t few_columns(const wte__linear *l, unsigned n_workers)
 {
     const size_t size = l->type == WTE__WEIGHT_F32 ? sizeof(float) : sizeof(uint16_t);
-    size_t each = (l->n_out + n_workers - 1) / n_workers, n = each * size / FEW_BYTES;
+    const bool panels = l->orientation == WTE__PANELS;
+    const size_t step = panels ? FEW_PANELS * WTE__PANEL : COLUMNS;
+    size_t each = (l->n_out + n_workers - 1) / n_workers;
+    size_t n = panels ? FEW_BLOCKS : smaller(each * size / FEW_BYTES, FEW_BLOCKS);
 
     if (l->orientation == WTE__OUT_IN)
         return smaller(round_up(each, WTE__GEMM_NR), FEW_OUTPUTS);
-    n = smaller(n, FEW_BLOCKS);
-    while (n > 1 && l->n_out % (n_workers * n * COLUMNS) != 0)
+    while (n > 1 && l->n_out % (n_workers * n * step) != 0)
         n--;
     if (n > 1)
         each /= n;
-    return smaller(round_up(each, WTE__GEMM_NR), FEW_COLUMNS);
+    return smaller(round_up(each, panels ? step : WTE__GEMM_NR), FEW_COLUMNS / step * step);
 }
 
 static void few(const wte__product *p, const wte__scratch *s, wte__team *team, unsigned worker)
@@ -254,6 +273,15 @@ static void pack_in_out(const wte__linear *l, size_t i, size_t n_i, size_t colum
     }
 }
 
+/* The same of panels, which only have to be widened. */
+static void pack_panels(const wte__linear *l, size_t i, size_t n_i, size_t column, size_t n,
+                        float *panels)
+{
+    for (size_t j = 0; j < n; j += WTE__PANEL)
+        widen(l, element(l, (column + j) / WTE__PANEL, i * WTE__PANEL), n_i * WTE__PANEL,
+              panels + j * n_i);
+}
+
 /* The same of W [out, in]. */
 static void pack_out_in(const wte__linear *l, size_t i, size_t n_i, size_t column, size_t n,
                         float *widened, float *panels)
@@ -283,17 +311,30 @@ static piece piece_at(const wte__linear *l, size_t i, size_t depth, size_t colum
     return (piece){i, smaller(l->n_in - i, depth), column, smaller(l->n_out - column, COLUMNS)};
 }
 
-/* Ask for one run of a piece of W as it is stored: each lies in another page, where the processor
- * does not look ahead by itself. Inlined by all means: of a function that does nothing else gcc
- * thinks that it does nothing at all, and drops the calls. */
+/* Runs of numbers that a piece of W is stored as. Those of panels are cut into as many as there are
+ * rows. */
+static size_t runs(const wte__linear *l, const piece *w)
+{
+    return l->orientation == WTE__OUT_IN ? w->n : w->n_i;
+}
+
+/* Ask for one run: each lies in another page, where the processor does not look ahead by itself.
+ * Inlined by all means: of a function that does nothing else gcc thinks that it does nothing at
+ * all, and drops the calls. */
 static inline __attribute__((always_inline)) void prefetch_run(const wte__linear *l, const piece *w,
                                                                size_t run)
 {
     const bool in_out = l->orientation == WTE__IN_OUT;
     const unsigned char *from, *end;
 
-    if (run >= (in_out ? w->n_i : w->n))
+    if (run >= runs(l, w))
         return;
+    if (l->orientation == WTE__PANELS) {
+        for (size_t j = 0; j < w->n; j += WTE__PANEL)
+            __builtin_prefetch(element(l, (w->column + j) / WTE__PANEL, (w->i + run) * WTE__PANEL),
+                               0, 2);
+        return;
+    }
     from = in_out ? element(l, w->i + run, w->column) : element(l, w->column + run, w->i);
     end = from + ((const unsigned char *)element(l, 0, in_out ? w->n : w->n_i) -
                   (const unsigned char *)element(l, 0, 0));
@@ -308,8 +349,7 @@ static void multiply(const wte__product *p, const float *x, size_t n_strips, con
 {
     const wte__kernels *k = wte__kernel();
     const size_t n_steps = n_strips * ((w->n + WTE__GEMM_NR - 1) / WTE__GEMM_NR);
-    const size_t n_runs = p->linear->orientation == WTE__IN_OUT ? next->n_i : next->n;
-    const size_t each = (n_runs + n_steps - 1) / n_steps;
+    const size_t each = (runs(p->linear, next) + n_steps - 1) / n_steps;
     size_t run = 0;
 
     for (size_t strip = 0; strip < n_strips; strip++) {
@@ -345,6 +385,8 @@ static void block(const wte__product *p, const wte__scratch *s, size_t strip, si
 
         if (l->orientation == WTE__IN_OUT)
             pack_in_out(l, i, w.n_i, column, n, own->panels);
+        else if (l->orientation == WTE__PANELS)
+            pack_panels(l, i, w.n_i, column, n, own->panels);
         else
             pack_out_in(l, i, w.n_i, column, n, own->widened, own->panels);
         multiply(p, s->packed_x + first * l->n_in + i * WTE__GEMM_MR, n_strips, &w, &after, own);
@@ -401,6 +443,33 @@ static void give_row(const wte__product *p, size_t r, unsigned char *out)
         memcpy(out, x, n * sizeof *x);
 }
 
+/* What oneDNN is told of a matrix: of panels, that a block of columns lies by rows. */
+static wte__linear for_onednn(const wte__linear *l)
+{
+    wte__linear told = *l;
+
+    if (l->orientation == WTE__PANELS) {
+        told.orientation = WTE__IN_OUT;
+        told.stride = WTE__ONEDNN_COLUMNS;
+    }
+    return told;
+}
+
+/* Copy n columns of panels so. */
+static void unfold_panels(const wte__linear *l, size_t column, size_t n, void *out)
+{
+    const size_t size = l->type == WTE__WEIGHT_BF16 ? sizeof(uint16_t) : sizeof(float);
+
+    for (size_t j = 0; j < n; j += WTE__PANEL) {
+        const unsigned char *from = element(l, (column + j) / WTE__PANEL, 0);
+        unsigned char *to = (unsigned char *)out + j * size;
+
+        for (size_t i = 0; i < l->n_in; i++)
+            memcpy(to + i * WTE__ONEDNN_COLUMNS * size, from + i * WTE__PANEL * size,
+                   WTE__PANEL * size);
+    }
+}
+
 /* A block of columns of one group of rows. */
 static void block_onednn(const wte__product *p, const wte__scratch *s, const void *x, size_t first,
                          size_t group, size_t column, unsigned worker)
@@ -408,8 +477,16 @@ static void block_onednn(const wte__product *p, const wte__scratch *s, const voi
     const size_t n_rows = smaller(p->n_rows - first, group);
     const size_t n = smaller(p->linear->n_out - column, WTE__ONEDNN_COLUMNS);
     float *sums = s->own[worker]->tile;
+    wte__linear told = for_onednn(p->linear);
+    size_t at = column;
 
-    if (!wte__onednn_multiply(s->onednn, worker, p->linear, x, column, sums))
+    if (p->linear->orientation == WTE__PANELS) { /* the block alone */
+        unfold_panels(p->linear, column, n, s->own[worker]->columns);
+        told.weight = s->own[worker]->columns;
+        told.n_out = n;
+        at = 0;
+    }
+    if (!wte__onednn_multiply(s->onednn, worker, &told, x, at, sums))
         for (size_t i = 0; i < n_rows * n; i++)
             sums[i] = NAN; /* a pass that has one fails */
     for (size_t r = 0; r < n_rows; r++)
@@ -428,8 +505,11 @@ static bool many_onednn(const wte__product *p, const wte__scratch *s, wte__team 
     unsigned char *x = (unsigned char *)s->packed_x;
     int threads;
 
-    if (worker == 0)
-        wte__onednn_prepare(s->onednn, l, group);
+    if (worker == 0) {
+        const wte__linear told = for_onednn(l);
+
+        wte__onednn_prepare(s->onednn, &told, group);
+    }
     for (size_t r; (r = wte__team_claim(team)) < n_groups * group;)
         give_row(p, r, x + r * row);
     wte__team_barrier(team);

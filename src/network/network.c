@@ -684,10 +684,12 @@ static uint64_t linear_bytes(const wte__linear *w)
                                      [WTE__WEIGHT_F16] = 2,
                                      [WTE__WEIGHT_BF16] = 2,
                                      [WTE__WEIGHT_INT8] = 1};
-    const size_t rows = w->orientation == WTE__IN_OUT ? w->n_in : w->n_out;
+    size_t rows = w->orientation == WTE__IN_OUT ? w->n_in : w->n_out;
 
     if (!w->weight)
         return 0;
+    if (w->orientation == WTE__PANELS)
+        rows = (rows + WTE__PANEL - 1) / WTE__PANEL;
     return (uint64_t)rows * w->stride * sizes[w->type] +
            (w->scales ? w->n_out * sizeof(float) : 0) + (w->bias ? w->n_out * sizeof(float) : 0);
 }

@@ -27,8 +27,9 @@ typedef enum wte__weight_type {
 } wte__weight_type;
 
 /** How a matrix lies: GPT-2's Conv1D is [in, out], torch's Linear, embeddings and GGUF [out, in].
- */
-typedef enum wte__orientation { WTE__IN_OUT, WTE__OUT_IN } wte__orientation;
+ * PANELS, which only converted weights are: [n_out / WTE__PANEL rounded up, n_in, WTE__PANEL],
+ * zeros in the columns that are none; BF16, aligned to 64. */
+typedef enum wte__orientation { WTE__IN_OUT, WTE__OUT_IN, WTE__PANELS } wte__orientation;
 
 /** A matrix and its bias: y = x * W + bias, x [rows, n_in], y [rows, n_out]. */
 typedef struct wte__linear {
@@ -36,8 +37,9 @@ typedef struct wte__linear {
     wte__weight_type type;
     wte__orientation orientation; /* INT8 always OUT_IN */
     size_t n_in, n_out;
-    size_t stride; /* elements from one row of the stored matrix to the next; INT8: a multiple of
-                      64, padded with zeros, 64 readable bytes behind the last row */
+    size_t stride; /* elements from one row of the stored matrix to the next, or from one panel;
+                      INT8: a multiple of 64, padded with zeros, 64 readable bytes behind the last
+                      row */
     const float *scales; /* [n_out] INT8: a weight is scale * code */
     const float *bias;   /* [n_out] or NULL */
 } wte__linear;
@@ -195,6 +197,14 @@ void wte__heads_store(const wte__heads *h, void *which, size_t head, const float
  *   out      [head_dim] */
 void wte__attend(const wte__heads *h, size_t head, const float *query, const uint32_t *cells,
                  const uint8_t *visible, size_t n, float *weights, float *out);
+/** Rows that attend together at most. */
+enum { WTE__ATTEND_ROWS = 12 };
+/** The same for n_rows (at most WTE__ATTEND_ROWS) queries over the same cells, to the same bits.
+ *   n_keys   [n_rows] how many of the cells each sees
+ *   query    row r at query + r * ldq; so are weights (the most of n_keys are written) and out */
+void wte__attend_rows(const wte__heads *h, size_t head, const float *query, size_t ldq,
+                      const uint32_t *cells, const uint8_t *visible, const uint32_t *n_keys,
+                      size_t n_rows, float *weights, size_t ldw, float *out, size_t ldo);
 
 /* ---- sessions ---------------------------------------------------------------------------- */
 
@@ -269,7 +279,7 @@ struct wte_session {
     wte__pass pass;
     wte__scratch scratch;
     float *stream, *normed, *qkv, *mixed, *inner; /* [max_rows, n_embd or 3 n_embd or n_inner] */
-    float **weights;                              /* [n_workers][max_tokens] of attention */
+    float **weights; /* [n_workers][WTE__ATTEND_ROWS, max_tokens] of attention */
     float **own;    /* [n_workers][2][WTE__FEW_ROWS, n_embd] rows that each worker has for itself */
     uint32_t *iota; /* [max_rows] 0, 1, 2...: BERT's cells */
     /* the last run */

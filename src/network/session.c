@@ -117,7 +117,7 @@ static bool take_workers(wte_session *s)
     if (!s->weights || !s->own)
         return false;
     for (unsigned i = 0; i < s->n_workers; i++) {
-        s->weights[i] = wte__alloc_aligned(s->max_tokens, sizeof **s->weights);
+        s->weights[i] = wte__alloc_aligned(s->max_tokens, WTE__ATTEND_ROWS * sizeof **s->weights);
         s->own[i] = wte__alloc_aligned(2 * (size_t)WTE__FEW_ROWS * s->network->info.n_embd,
                                        sizeof **s->own);
         if (!s->weights[i] || !s->own[i])

@@ -86,6 +86,30 @@ static bool check_few_in_out(const wte__kernels *k, element_type type)
     return true;
 }
 
+static bool check_few_panels(const wte__kernels *k)
+{
+    for (size_t n_in = 0; n_in <= 300; n_in = next_length(n_in))
+        for (size_t n_rows = 1; n_rows <= 14; n_rows++) {
+            enum kind kind = (enum kind)below(N_KINDS);
+            size_t n_panels = below(8), n = n_panels * WTE__PANEL, ldx = n_in + below(5);
+            size_t ldy = n + below(9), offset = below(4), size = span(n_rows, ldy, n) * 4;
+            const uint16_t *w = weights_of(E_BF16, 0, n_panels * n_in * WTE__PANEL, below(4), kind);
+            const float *x = floats(1, span(n_rows, ldx, n_in), below(4), kind);
+            float *got = guarded(0, size, offset), *want = guarded(1, size, offset);
+            for (size_t i = 0; i < size / 4; i++) {
+                put(got + i, value_of(kind));
+                memcpy(want + i, got + i, 4);
+            }
+            watch(k, "few_panels_bf16", n_in);
+            k->few_panels_bf16(w, n_in, n_panels, x, ldx, n_rows, got, ldy);
+            ref.few_panels_bf16(w, n_in, n_panels, x, ldx, n_rows, want, ldy);
+            if (!guards_whole(0, size, offset) || memcmp(got, want, size) != 0)
+                return wrong(k, "few_panels_bf16", n_in, "differs (%zu rows, %zu panels, kind %u)",
+                             n_rows, n_panels, (unsigned)kind);
+        }
+    return true;
+}
+
 static bool check_few_out_in(const wte__kernels *k, element_type type)
 {
     const char *name = out_in_names[type];
@@ -394,6 +418,67 @@ static bool check_attend(const wte__kernels *k, bool f16)
     return true;
 }
 
+/* Several queries at once have the bits of each alone. */
+static bool check_attend_many(const wte__kernels *k, bool f16)
+{
+    const char *scores_name = f16 ? "attend_scores_many_f16" : "attend_scores_many_f32";
+    const char *mix_name = f16 ? "attend_mix_many_f16" : "attend_mix_many_f32";
+    element_type type = f16 ? E_F16 : E_F32;
+    enum { CELLS = 40, MOST = 150, ROWS = 14 };
+
+    for (size_t dim = 0; dim <= 300; dim = next_length(dim)) {
+        enum kind kind = (enum kind)below(N_KINDS);
+        size_t n = below(MOST), n_rows = 1 + below(ROWS), offset = below(4);
+        size_t ldq = dim + below(5), lds = n + below(5), ldo = dim + below(5);
+        const void *rows = weights_of(type, 0, CELLS * dim, below(4), kind);
+        const float *queries = floats(1, span(n_rows, ldq, dim), below(4), kind);
+        const float *weights = floats(2, span(n_rows, lds, n), below(4), kind);
+        uint32_t *cells = place(3, n * sizeof *cells, below(4)), n_keys[ROWS];
+        size_t size = span(n_rows, lds, n) * 4;
+        float *got = guarded(0, size, offset), *one;
+        for (size_t i = 0; i < n; i++)
+            memcpy(cells + i, &(uint32_t){(uint32_t)below(CELLS)}, 4);
+        for (size_t r = 0; r < n_rows; r++)
+            n_keys[r] = (uint32_t)below((unsigned)n + 1);
+        watch(k, scores_name, dim);
+        if (f16)
+            k->attend_scores_many_f16(queries, ldq, n_rows, rows, cells, n, dim, got, lds);
+        else
+            k->attend_scores_many_f32(queries, ldq, n_rows, rows, cells, n, dim, got, lds);
+        if (!guards_whole(0, size, offset))
+            return wrong(k, scores_name, dim, "wrote outside its output");
+        for (size_t r = 0; r < n_rows; r++) {
+            one = guarded(1, n * 4, offset);
+            if (f16)
+                k->attend_scores_f16(queries + r * ldq, rows, cells, n, dim, one);
+            else
+                k->attend_scores_f32(queries + r * ldq, rows, cells, n, dim, one);
+            if (memcmp(one, got + r * lds, n * 4) != 0)
+                return wrong(k, scores_name, dim, "row %zu of %zu differs (n %zu)", r, n_rows, n);
+        }
+        size = span(n_rows, ldo, dim) * 4;
+        got = guarded(0, size, offset);
+        watch(k, mix_name, dim);
+        if (f16)
+            k->attend_mix_many_f16(weights, lds, n_rows, rows, cells, n_keys, dim, got, ldo);
+        else
+            k->attend_mix_many_f32(weights, lds, n_rows, rows, cells, n_keys, dim, got, ldo);
+        if (!guards_whole(0, size, offset))
+            return wrong(k, mix_name, dim, "wrote outside its output");
+        for (size_t r = 0; r < n_rows; r++) {
+            one = guarded(1, dim * 4, offset);
+            if (f16)
+                k->attend_mix_f16(weights + r * lds, rows, cells, n_keys[r], dim, one);
+            else
+                k->attend_mix_f32(weights + r * lds, rows, cells, n_keys[r], dim, one);
+            if (memcmp(one, got + r * ldo, dim * 4) != 0)
+                return wrong(k, mix_name, dim, "row %zu of %zu differs (n %u)", r, n_rows,
+                             (unsigned)n_keys[r]);
+        }
+    }
+    return true;
+}
+
 static bool check_nn(const wte__kernels *k)
 {
     bool good = true;
@@ -402,6 +487,7 @@ static bool check_nn(const wte__kernels *k)
         good &= check_few_in_out(k, type);
         good &= check_few_out_in(k, type);
     }
+    good &= check_few_panels(k);
     good &= check_many_i8(k);
     good &= check_layer_norm(k);
     for (unsigned which = 0; which < N_FUNCTIONS; which++)
@@ -410,6 +496,8 @@ static bool check_nn(const wte__kernels *k)
     good &= check_softmax(k);
     good &= check_attend(k, false);
     good &= check_attend(k, true);
+    good &= check_attend_many(k, false);
+    good &= check_attend_many(k, true);
     return good;
 }
 #endif

@@ -847,6 +847,15 @@ static double stream_in_out_f16(const job *j)
     return stream_matrices(j, 1, true, true);
 }
 
+/* The same as panels. */
+static double stream_panels_bf16(const job *j)
+{
+    for (size_t r = 0; r + j->dim <= j->n_rows; r += j->dim)
+        j->k->few_panels_bf16(j->half + r * j->dim, j->dim, j->dim / WTE__PANEL, j->x, j->dim, 1,
+                              j->out, j->dim);
+    return 0.0;
+}
+
 static double stream_out_in_f32(const job *j)
 {
     return stream_matrices(j, 1, false, false);
@@ -915,6 +924,7 @@ static const struct bench {
     {"few_in_out_f32", stream_in_out_f32, 4, "GB/s", 0},
     {"few_in_out_f32, 4 x", stream_in_out_f32_by_4, 4, "GB/s", 0},
     {"few_in_out_f16", stream_in_out_f16, 2, "GB/s", 0},
+    {"few_panels_bf16", stream_panels_bf16, 2, "GB/s", 0},
     {"few_out_in_f32", stream_out_in_f32, 4, "GB/s", 0},
     {"few_out_in_f32, 4 x", stream_out_in_f32_by_4, 4, "GB/s", 0},
     {"few_out_in_f16", stream_out_in_f16, 2, "GB/s", 0},

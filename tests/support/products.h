@@ -50,6 +50,14 @@ static inline double example_store(const wte__linear *l, unsigned char *base, si
     return 0;
 }
 
+/** Where the weight from input i to output j lies. */
+static inline size_t example_at(const wte__linear *l, size_t i, size_t j)
+{
+    if (l->orientation == WTE__PANELS)
+        return j / WTE__PANEL * l->stride + i * WTE__PANEL + j % WTE__PANEL;
+    return l->orientation == WTE__IN_OUT ? i * l->stride + j : j * l->stride + i;
+}
+
 /** Make a product whose rows lie further apart than they are long.
  *   shift  where the weights begin in their memory, in bytes
  * Free with example_drop(). */
@@ -66,6 +74,10 @@ static inline example example_make(wte__weight_type type, wte__orientation orien
     l->stride = (orientation == WTE__IN_OUT ? n_out : n_in) + 2;
     if (type == WTE__WEIGHT_INT8)
         l->stride = (n_in + 63) / 64 * 64;
+    if (orientation == WTE__PANELS) {
+        l->stride = n_in * WTE__PANEL;
+        rows = (n_out + WTE__PANEL - 1) / WTE__PANEL;
+    }
     e.weights = calloc(rows * l->stride * size + 65, 1);
     e.values = calloc(n_in * n_out, sizeof *e.values);
     e.bias = calloc(n_out, sizeof *e.bias);
@@ -76,9 +88,8 @@ static inline example example_make(wte__weight_type type, wte__orientation orien
     base = e.weights + shift;
     for (size_t i = 0; i < n_in; i++)
         for (size_t j = 0; j < n_out; j++)
-            e.values[i * n_out + j] = example_store(
-                l, base, orientation == WTE__IN_OUT ? i * l->stride + j : j * l->stride + i,
-                example_uniform());
+            e.values[i * n_out + j] =
+                example_store(l, base, example_at(l, i, j), example_uniform());
     for (size_t j = 0; j < n_out; j++) {
         e.bias[j] = example_uniform();
         e.scales[j] = (example_uniform() + 1.5f) / 127;

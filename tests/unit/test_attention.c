@@ -215,6 +215,67 @@ static void where_the_cells_lie_changes_no_bit(void **state)
     }
 }
 
+static void several_queries_at_once_have_the_bits_of_each_alone(void **state)
+{
+    (void)state;
+
+    for (int half = 0; half < 2; half++)
+        for (size_t i = 0; i < N_DIMS; i++)
+            for (size_t n_rows = 1; n_rows <= WTE__ATTEND_ROWS; n_rows++)
+                for (int masked = 0; masked < 2; masked++) {
+                    example e = {.n = N_CELLS, .dim = dims[i], .head = 1, .half = half};
+                    wte__heads h = heads_of(dims[i], half);
+                    float queries[WTE__ATTEND_ROWS][MAX_DIM + 1], alone[N_CELLS], one[MAX_DIM];
+                    float weights[WTE__ATTEND_ROWS][N_CELLS + 3],
+                        out[WTE__ATTEND_ROWS][MAX_DIM + 2];
+                    uint32_t n_keys[WTE__ATTEND_ROWS];
+
+                    fill(&e, &h);
+                    for (size_t j = 0; j < N_CELLS; j++)
+                        e.visible[j] = (uint8_t)(wte__random(&seed) % 3);
+                    for (size_t r = 0; r < n_rows; r++) {
+                        n_keys[r] = (uint32_t)(1 + wte__random(&seed) % N_CELLS);
+                        for (size_t d = 0; d < e.dim; d++)
+                            queries[r][d] = uniform();
+                        for (size_t d = 0; d < MAX_DIM + 2; d++)
+                            out[r][d] = 12345;
+                    }
+                    wte__attend_rows(&h, 1, queries[0], MAX_DIM + 1, e.cells,
+                                     masked ? e.visible : NULL, n_keys, n_rows, weights[0],
+                                     N_CELLS + 3, out[0], MAX_DIM + 2);
+                    for (size_t r = 0; r < n_rows; r++) {
+                        wte__attend(&h, 1, queries[r], e.cells, masked ? e.visible : NULL,
+                                    n_keys[r], alone, one);
+                        assert_memory_equal(weights[r], alone, n_keys[r] * sizeof *alone);
+                        assert_memory_equal(out[r], one, e.dim * sizeof *one);
+                        for (size_t d = e.dim; d < MAX_DIM + 2; d++)
+                            assert_true(out[r][d] == 12345.0f);
+                    }
+                }
+}
+
+/* What a query does not see does not reach it. */
+static void nan_beyond_what_a_query_sees_stays_there(void **state)
+{
+    static const uint32_t n_keys[] = {3, 4, 5, 6, 7, 8};
+    example e = {.n = 8, .dim = 16};
+    wte__heads h = heads_of(16, false);
+    float queries[6][16], weights[6][8], out[6][16];
+    (void)state;
+
+    fill(&e, &h);
+    for (size_t i = 0; i < 6 * 16; i++)
+        queries[i / 16][i % 16] = uniform();
+    for (size_t d = 0; d < 16; d++)
+        e.keys[5][d] = e.values[5][d] = NAN;
+    wte__heads_store(&h, h.keys, 0, e.keys[0], MAX_DIM + 3, e.cells, e.n);
+    wte__heads_store(&h, h.values, 0, e.values[0], MAX_DIM + 3, e.cells, e.n);
+    wte__attend_rows(&h, 0, queries[0], 16, e.cells, NULL, n_keys, 6, weights[0], 8, out[0], 16);
+    for (size_t r = 0; r < 6; r++)
+        for (size_t d = 0; d < 16; d++)
+            assert_int_equal(isnan(out[r][d]) != 0, n_keys[r] > 5);
+}
+
 static void storing_touches_its_head_and_cells_only(void **state)
 {
     (void)state;
@@ -267,6 +328,8 @@ int main(void)
         cmocka_unit_test(where_all_keys_are_masked_all_count_the_same),
         cmocka_unit_test(all_visible_is_the_same_as_no_mask),
         cmocka_unit_test(where_the_cells_lie_changes_no_bit),
+        cmocka_unit_test(several_queries_at_once_have_the_bits_of_each_alone),
+        cmocka_unit_test(nan_beyond_what_a_query_sees_stays_there),
         cmocka_unit_test(storing_touches_its_head_and_cells_only),
         cmocka_unit_test(nan_is_not_hidden),
     };

@@ -109,6 +109,27 @@ static void assert_bf16(const void *data, const float *values, size_t n)
         assert_int_equal(p[0] | p[1] << 8, nearest_bf16(values[i]));
 }
 
+/* The panels of a linear layer made of a matrix [n_in, n_out]. */
+static void assert_panels(const wte__linear *w, const char *name, size_t n_in, size_t n_out)
+{
+    const size_t n_panels = (n_out + WTE__PANEL - 1) / WTE__PANEL;
+    const test_tensor *t = test_find(&set, name);
+    const unsigned char *p = w->weight;
+
+    assert_non_null(t);
+    assert_int_equal(w->type, WTE__WEIGHT_BF16);
+    assert_int_equal(w->orientation, WTE__PANELS);
+    assert_int_equal(w->n_in, n_in);
+    assert_int_equal(w->n_out, n_out);
+    assert_int_equal(w->stride, n_in * WTE__PANEL);
+    assert_int_equal((uintptr_t)w->weight % 64, 0);
+    for (size_t panel = 0; panel < n_panels; panel++)
+        for (size_t i = 0; i < n_in; i++)
+            for (size_t j = panel * WTE__PANEL; j < (panel + 1) * WTE__PANEL; j++, p += 2)
+                assert_int_equal(p[0] | p[1] << 8,
+                                 j < n_out ? nearest_bf16(t->values[i * n_out + j]) : 0);
+}
+
 /* The codes of a linear layer; the weight from input i to output o is at i * by_in + o * by_out. */
 static void assert_codes(const wte__linear *w, const char *name, size_t n_in, size_t n_out,
                          bool conv1d)
@@ -156,15 +177,11 @@ static void bf16_is_the_nearest_and_ties_go_to_even(void **state)
     memcpy(test_find(&set, "h.0.attn.c_attn.weight")->values, odd, sizeof odd);
     open_set("x.safetensors", false);
     net = new_network(gpt2_config, &options);
-    assert_bf16(net->layers[0].qkv[0].weight, test_find(&set, "h.0.attn.c_attn.weight")->values,
-                3 * N_EMBD * N_EMBD);
-    assert_bf16(net->layers[1].down.weight, test_find(&set, "h.1.mlp.c_proj.weight")->values,
-                N_INNER * N_EMBD);
+    assert_panels(&net->layers[0].qkv[0], "h.0.attn.c_attn.weight", N_EMBD, 3 * N_EMBD);
+    assert_panels(&net->layers[1].up, "h.1.mlp.c_fc.weight", N_EMBD, N_INNER);
+    assert_panels(&net->layers[1].down, "h.1.mlp.c_proj.weight", N_INNER, N_EMBD);
     assert_bf16(net->tokens.data, test_find(&set, "wte.weight")->values, N_VOCAB * N_EMBD);
     assert_bf16(net->positions.data, test_find(&set, "wpe.weight")->values, N_CTX * N_EMBD);
-    assert_int_equal(net->layers[1].down.type, WTE__WEIGHT_BF16);
-    assert_int_equal(net->layers[1].down.orientation, WTE__IN_OUT);
-    assert_int_equal(net->layers[1].down.stride, N_EMBD);
     assert_int_equal(net->tokens.type, WTE__WEIGHT_BF16);
     assert_ptr_equal(net->output.weight, net->tokens.data); /* once for both */
     assert_int_equal(net->info.converted_found, 0);
@@ -172,6 +189,26 @@ static void bf16_is_the_nearest_and_ties_go_to_even(void **state)
     assert_int_equal(net->info.precision, WTE_PRECISION_BF16);
     assert_string_equal(net->info.note, "");
     wte_network_free(net);
+}
+
+static void panels_are_filled_up_with_zeros(void **state)
+{
+    enum { WIDTH = 48, INNER = 75 }; /* an odd number of odd panels */
+    wte_network_options options;
+    (void)state;
+
+    test_gpt2(&set, "", N_LAYER, WIDTH, INNER, N_VOCAB, N_CTX, "F32");
+    open_set("x.safetensors", false);
+    options = options_of(WTE_PRECISION_BF16, kept);
+    for (int i = 0; i < 2; i++) {
+        wte_network *net = new_network(gpt2_config, &options);
+
+        assert_int_equal(net->info.converted_found, i);
+        assert_panels(&net->layers[0].up, "h.0.mlp.c_fc.weight", WIDTH, INNER);
+        assert_panels(&net->layers[1].down, "h.1.mlp.c_proj.weight", INNER, WIDTH);
+        assert_panels(&net->layers[1].qkv[0], "h.1.attn.c_attn.weight", WIDTH, 3 * WIDTH);
+        wte_network_free(net);
+    }
 }
 
 static void int8_has_a_scale_for_each_output(void **state)
@@ -267,7 +304,9 @@ static void what_is_stored_as_bfloat16_is_not_converted_to_it(void **state)
 static void assert_same_linear(const wte__linear *a, const wte__linear *b)
 {
     const size_t element = a->type == WTE__WEIGHT_INT8 ? 1 : 2;
-    const size_t rows = a->orientation == WTE__IN_OUT ? a->n_in : a->n_out;
+    const size_t rows = a->orientation == WTE__IN_OUT   ? a->n_in
+                        : a->orientation == WTE__PANELS ? (a->n_out + WTE__PANEL - 1) / WTE__PANEL
+                                                        : a->n_out;
 
     assert_int_equal(a->type, b->type);
     assert_int_equal(a->orientation, b->orientation);
@@ -521,7 +560,7 @@ static void a_damaged_file_is_made_anew(void **state)
 {
     static const char *const edits[][2] = {
         {"wte-weights", "wte-weighst"},
-        {"\"version\":\"1\"", "\"version\":\"0\""},
+        {"\"version\":\"2\"", "\"version\":\"1\""},
         {"\"precision\":\"int8\"", "\"precision\":\"bf16\""},
         {"\"identity\":\"77\"", "\"identity\":\"7x\""},
         {"written_ns", "written_nS"},
@@ -899,6 +938,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(bf16_is_the_nearest_and_ties_go_to_even, tear_down),
+        cmocka_unit_test_teardown(panels_are_filled_up_with_zeros, tear_down),
         cmocka_unit_test_teardown(int8_has_a_scale_for_each_output, tear_down),
         cmocka_unit_test_teardown(bert_and_gguf_are_converted_too, tear_down),
         cmocka_unit_test_teardown(what_is_stored_as_bfloat16_is_not_converted_to_it, tear_down),

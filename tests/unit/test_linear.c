@@ -118,7 +118,7 @@ static const struct {
 } kinds[] = {{WTE__WEIGHT_F32, WTE__IN_OUT},  {WTE__WEIGHT_F16, WTE__IN_OUT},
              {WTE__WEIGHT_BF16, WTE__IN_OUT}, {WTE__WEIGHT_F32, WTE__OUT_IN},
              {WTE__WEIGHT_F16, WTE__OUT_IN},  {WTE__WEIGHT_BF16, WTE__OUT_IN},
-             {WTE__WEIGHT_INT8, WTE__OUT_IN}};
+             {WTE__WEIGHT_INT8, WTE__OUT_IN}, {WTE__WEIGHT_BF16, WTE__PANELS}};
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
 
 /* ---- tests -------------------------------------------------------------------------------- */
@@ -267,9 +267,38 @@ static void of_an_in_out_matrix_and_of_codes_no_batch_changes_a_bit(void **state
     for (size_t kind = 0; kind < N_KINDS; kind++) {
         example e = make(kinds[kind].type, kinds[kind].orientation, 600, 170, 20);
 
-        if (e.linear.orientation == WTE__IN_OUT || e.linear.type == WTE__WEIGHT_INT8)
+        if (e.linear.orientation != WTE__OUT_IN || e.linear.type == WTE__WEIGHT_INT8)
             compare_with_single_rows(&e);
         example_drop(&e);
+    }
+}
+
+static void panels_give_the_bits_of_the_matrix_that_they_were_made_of(void **state)
+{
+    static const size_t rows[] = {1, 2, 3, 7, 24, 25, 90};
+    (void)state;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        example from = make(WTE__WEIGHT_BF16, WTE__IN_OUT, 301, 203, rows[i]);
+        example to = make(WTE__WEIGHT_BF16, WTE__PANELS, 301, 203, rows[i]);
+        const unsigned char *in_out = from.linear.weight;
+        unsigned char *panels = to.weights + 1; /* where make() puts them */
+        wte__product p = example_product(&from);
+
+        assert_ptr_equal(panels, to.linear.weight);
+        for (size_t in = 0; in < 301; in++)
+            for (size_t out = 0; out < 203; out++)
+                memcpy(panels + 2 * example_at(&to.linear, in, out),
+                       in_out + 2 * example_at(&from.linear, in, out), 2);
+        run_product(p, 1);
+        to.linear.bias = from.bias;
+        p.linear = &to.linear;
+        p.y = to.y;
+        run_product(p, 1);
+        for (size_t r = 0; r < rows[i]; r++)
+            assert_memory_equal(from.y + r * from.ldy, to.y + r * to.ldy, 203 * sizeof *to.y);
+        example_drop(&from);
+        example_drop(&to);
     }
 }
 
@@ -353,6 +382,7 @@ int main(void)
         cmocka_unit_test(the_number_of_workers_changes_no_bit),
         cmocka_unit_test(a_small_batch_changes_no_bit),
         cmocka_unit_test(of_an_in_out_matrix_and_of_codes_no_batch_changes_a_bit),
+        cmocka_unit_test(panels_give_the_bits_of_the_matrix_that_they_were_made_of),
         cmocka_unit_test(nan_in_a_row_stays_in_its_row_and_is_seen),
         cmocka_unit_test(zeros_and_tiny_rows_give_the_bias_in_8_bits),
         cmocka_unit_test(every_allocation_may_fail),

@@ -146,6 +146,25 @@ static void products_equal_sums_in_float64(void **state)
             }
 }
 
+static void panels_are_multiplied_too(void **state)
+{
+    static const size_t rows[] = {25, 300};
+    (void)state;
+
+    for (size_t kind = 0; kind < N_TYPES; kind++)
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+            for (size_t n_out = 63; n_out <= 150; n_out += 29) {
+                example e = make(types[kind], WTE__PANELS, 257, n_out, rows[i]);
+
+                run_with(&e, &scratches[1], teams[1]);
+                if (scratches[1].onednn)
+                    assert_int_equal(wte__onednn_ready(scratches[1].onednn), is_there[types[kind]]);
+                check(&e,
+                      types[kind] == WTE__WEIGHT_BF16 && is_there[types[kind]] ? ROUNDED : EXACT);
+                example_drop(&e);
+            }
+}
+
 static void the_number_of_workers_changes_no_bit(void **state)
 {
     static const size_t rows[] = {9, 61, 300};
@@ -339,6 +358,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_equal_sums_in_float64),
+        cmocka_unit_test(panels_are_multiplied_too),
         cmocka_unit_test(the_number_of_workers_changes_no_bit),
         cmocka_unit_test(few_rows_and_odd_addresses_are_multiplied_without_it),
         cmocka_unit_test(bfloat16_is_not_rounded_in_a_session_of_float32),
