@@ -41,7 +41,7 @@ WTE_API wte_status wte_rdm(const wte_items *items, wte_rdm_metric metric, unsign
 /** How two RDMs are compared. */
 typedef enum wte_comparator {
     WTE_COMPARE_PEARSON,
-    WTE_COMPARE_COSINE,   /**< S_c: sum(ab) / sqrt(sum(aa) sum(bb)); of the *similarity* triangles where
+    WTE_COMPARE_COSINE, /**< S_c: sum(ab) / sqrt(sum(aa) sum(bb)); of the *similarity* triangles where
                              the metric is cosine, as the notebooks compute it */
     WTE_COMPARE_SPEARMAN, /**< Pearson r of mid-ranks (Spearman 1904) */
     WTE_COMPARE_RHO_A,    /**< expected Spearman under random tie breaking (Schuett et al. 2023) */
@@ -62,13 +62,13 @@ WTE_API wte_status wte_compare_lists(const double *a, const double *b, size_t m,
 
 /** Options of wte_rsa(); start from wte_rsa_options_init(). */
 typedef struct wte_rsa_options {
-    wte_rdm_metric metric;     /**< COSINE */
-    wte_comparator statistic;  /**< PEARSON: what permutations and bootstraps are made of */
-    size_t permutations;       /**< 10000; 0: none. Of up to 7 items all orders, whatever it says */
-    size_t bootstraps;         /**< 1000; 0: none */
-    double level;              /**< 0.95 of the interval */
-    int bca;                   /**< 1: bias-corrected and accelerated (Efron 1987), else percentile */
-    uint64_t seed;             /**< 0 */
+    wte_rdm_metric metric;    /**< COSINE */
+    wte_comparator statistic; /**< PEARSON: what permutations and bootstraps are made of */
+    size_t permutations;      /**< 10000; 0: none. Of up to 7 items all orders, whatever it says */
+    size_t bootstraps;        /**< 1000; 0: none */
+    double level;             /**< 0.95 of the interval */
+    int bca;       /**< 1: bias-corrected and accelerated (Efron 1987), else percentile */
+    uint64_t seed; /**< 0 */
     const double *const *nuisance; /**< [n_nuisance] upper triangles that are regressed out of both
                                       (partial RSA): word lengths, token counts, frequency ranks.
                                       For PEARSON and SPEARMAN; residuals are permuted (Legendre
@@ -83,15 +83,15 @@ WTE_API void wte_rsa_options_init(wte_rsa_options *options);
 typedef struct wte_rsa_result {
     size_t n, n_pairs;
     double pearson, cosine, spearman, rho_a, kendall_tau_a, kendall_tau_b, whitened_cosine;
-    double statistic;     /**< the one that was asked for, partial where there are nuisances */
-    double p_value;       /**< one-sided: (1 + #{permuted >= observed}) / (1 + permutations), where
+    double statistic;    /**< the one that was asked for, partial where there are nuisances */
+    double p_value;      /**< one-sided: (1 + #{permuted >= observed}) / (1 + permutations), where
                              within 1e-7 is equal; all n! are counted for n up to 7. NaN-free: 1
                              without permutations */
-    size_t permutations;  /**< that were made, beside the order observed: n! - 1 where exact */
-    int exact;            /**< all of them */
-    double ci[2];         /**< over items; bootstraps == 0: both are the statistic */
-    size_t bootstraps;    /**< that were used */
-    const char *warning;  /**< "fewer than 8 items: ...", or "" */
+    size_t permutations; /**< that were made, beside the order observed: n! - 1 where exact */
+    int exact;           /**< all of them */
+    double ci[2];        /**< over items; bootstraps == 0: both are the statistic */
+    size_t bootstraps;   /**< that were used */
+    const char *warning; /**< "fewer than 8 items: ...", or "" */
 } wte_rsa_result;
 
 /** Compare two spaces by their RDMs. Items are permuted jointly (rows and columns); bootstrap draws
@@ -167,7 +167,8 @@ WTE_API wte_status wte_row_correlations(const wte_items *a, const wte_items *b, 
 /* ---- isotropy ------------------------------------------------------------------------------- */
 
 typedef struct wte_isotropy_result {
-    double mean_cosine, sd_cosine; /**< of all pairs of different items (Ethayarajh 2019 draws some) */
+    double mean_cosine,
+        sd_cosine; /**< of all pairs of different items (Ethayarajh 2019 draws some) */
     size_t pairs;
     double iso_score;           /**< Rudman et al. 2022: 1 isotropic, 0 one direction */
     double participation_ratio; /**< (sum l)^2 / sum l^2 of the covariance's eigenvalues */

@@ -34,7 +34,7 @@ typedef struct wte_eval_options {
 
 #define WTE_EVAL_DEFAULTS                                                                          \
     {                                                                                              \
-        300000, 0, 0, WTE_ANALOGY_ADD, 0, NULL, NULL, 0, NULL, NULL                                            \
+        300000, 0, 0, WTE_ANALOGY_ADD, 0, NULL, NULL, 0, NULL, NULL                                \
     }
 
 typedef struct wte_eval_section {

@@ -21,15 +21,18 @@ WTE_BEGIN_DECLS
 typedef struct wte_figure wte_figure;
 
 typedef enum wte_colormap {
-    WTE_COLORMAP_PLASMA, WTE_COLORMAP_VIRIDIS, WTE_COLORMAP_MAGMA, WTE_COLORMAP_CIVIDIS,
+    WTE_COLORMAP_PLASMA,
+    WTE_COLORMAP_VIRIDIS,
+    WTE_COLORMAP_MAGMA,
+    WTE_COLORMAP_CIVIDIS,
     WTE_COLORMAP_DIVERGING /**< blue, white, red around 0 */
 } wte_colormap;
 
 /** Options of a figure; start from WTE_FIGURE_DEFAULTS. */
 typedef struct wte_figure_options {
-    const char *title; /**< NULL: none */
+    const char *title;    /**< NULL: none */
     double width, height; /**< inches; 0: as large as the content wants */
-    double dpi;            /**< of PNG, 10 to 2400 */
+    double dpi;           /**< of PNG, 10 to 2400 */
     int dark;
     wte_colormap colormap;
     /** what made the figure, kept in its metadata for wte_figure_provenance(): UTF-8 without
@@ -51,8 +54,8 @@ WTE_API void wte_figure_free(wte_figure *figure);
 typedef struct wte_axes {
     const char *title, *x_label, *y_label;
     double x_min, x_max, y_min, y_max;
-    int equal;  /**< one unit is as long on both axes */
-    int diagonal; /**< draw y = x */
+    int equal;        /**< one unit is as long on both axes */
+    int diagonal;     /**< draw y = x */
     const char *note; /**< a line of text inside, at the corner with the fewest points */
 } wte_axes;
 

@@ -78,11 +78,11 @@ enum {
     TAKES_PROMPT = 256, /**< prompt.h: a prompt, -m, --dtype, --threads, --no-cache */
     TAKES_RUN = 512,    /**< the same without the prompt */
     TAKES_SAMPLING = 1024, /**< sampling.h: how scores are changed */
-    GIVES_FIGURE = 2048,    /**< figure.h: --plot and what goes with it */
-    TAKES_SEVERAL = 4096,   /**< together.h: several models */
-    TAKES_MATCHING = 8192,  /**< which of their words are the same */
-    TAKES_LIST = 16384,     /**< and one list of words in all of them */
-    GIVES_PYTHON = 32768    /**< python.h: --as-python */
+    GIVES_FIGURE = 2048,   /**< figure.h: --plot and what goes with it */
+    TAKES_SEVERAL = 4096,  /**< together.h: several models */
+    TAKES_MATCHING = 8192, /**< which of their words are the same */
+    TAKES_LIST = 16384,    /**< and one list of words in all of them */
+    GIVES_PYTHON = 32768   /**< python.h: --as-python */
 };
 
 struct command {

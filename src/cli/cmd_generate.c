@@ -664,9 +664,9 @@ static int generate(wte_session *session, const struct prompts *prompts)
         sampling.on_step = keep_search_step;
         sampling.on_step_data = &search;
     }
-    if (stream ||
-        (isatty(STDOUT_FILENO) == 1 && prompts->n == 1 && !beams() && !cli.json && !cli.tsv &&
-         !cli.output && !show && !trace_file && !figure_wanted() && sampling.num_return_sequences == 1))
+    if (stream || (isatty(STDOUT_FILENO) == 1 && prompts->n == 1 && !beams() && !cli.json &&
+                   !cli.tsv && !cli.output && !show && !trace_file && !figure_wanted() &&
+                   sampling.num_return_sequences == 1))
         start_stream(&prompts->items[0]);
     signals_wait(true);
     if (wte_generate(session, prompts->items, prompts->n, &sampling, &generation, &err) != WTE_OK) {
@@ -676,8 +676,7 @@ static int generate(wte_session *session, const struct prompts *prompts)
     }
     signals_wait(false);
     if (status == 0 && figure_wanted())
-        status = draw_tree(&search, 0, &net, generation.sequences,
-                           generation.n / prompts->n);
+        status = draw_tree(&search, 0, &net, generation.sequences, generation.n / prompts->n);
     if (status == 0)
         status = put_answers(&generation, prompts, &search);
     if (status == 0 && cli.verbose) {

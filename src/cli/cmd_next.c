@@ -172,8 +172,8 @@ static int draw(const struct answer *a)
     labels = token_labels(a->prompt, ids, a->n);
     figure_limits(&axes.x_min, &axes.x_max);
     if (figure && wte_figure_panel(figure, &axes, 0, &err) == WTE_OK)
-        wte_figure_bars(figure, values, (const char *const *)labels, a->n, NULL, NULL, NULL, NULL, 1,
-                        &err);
+        wte_figure_bars(figure, values, (const char *const *)labels, a->n, NULL, NULL, NULL, NULL,
+                        1, &err);
     figure_labels_free(labels, a->n);
     free(values);
     free(ids);

@@ -140,7 +140,8 @@ static const json_t *input_named(const json_t *inputs, const char *file)
 
 static void tell_changes(const json_t *before, const json_t *after)
 {
-    const json_t *inputs = json_object_get(before, "inputs"), *now = json_object_get(after, "inputs");
+    const json_t *inputs = json_object_get(before, "inputs"),
+                 *now = json_object_get(after, "inputs");
     const char *version = json_string_value(json_object_get(before, "version"));
     size_t n = 0;
 
@@ -156,7 +157,8 @@ static void tell_changes(const json_t *before, const json_t *after)
             continue;
         same = input_named(now, file);
         if (!same || !json_equal(input, same)) {
-            note(same ? "%s is not the file that the figure was made of" : "%s is not read any more",
+            note(same ? "%s is not the file that the figure was made of"
+                      : "%s is not read any more",
                  file);
             n++;
         }

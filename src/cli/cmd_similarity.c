@@ -124,10 +124,10 @@ static void keep_bar(const struct cosine *c)
     out_word(&label, c->pair.words[0], c->pair.lens[0]);
     out_text(&label, " \u2013 ");
     out_word(&label, c->pair.words[1], c->pair.lens[1]);
-    drawn.labels = need_more(drawn.labels, &drawn.labels_capacity, drawn.n + 2,
-                             sizeof *drawn.labels);
-    drawn.values = need_more(drawn.values, &drawn.values_capacity, drawn.n + 2,
-                             sizeof *drawn.values);
+    drawn.labels =
+        need_more(drawn.labels, &drawn.labels_capacity, drawn.n + 2, sizeof *drawn.labels);
+    drawn.values =
+        need_more(drawn.values, &drawn.values_capacity, drawn.n + 2, sizeof *drawn.values);
     drawn.labels[drawn.n] = label.data;
     drawn.values[drawn.n++] = (double)c->pair.value;
 }

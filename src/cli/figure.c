@@ -23,7 +23,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-
 enum { HEAD = 1048576, MAX_FILES = 64 };
 
 static const char *plot, *own_title, *limits_text, *save_to;
