@@ -23,7 +23,8 @@ env -u MAKELEVEL -u MAKEFLAGS cmake --build "$dir" -j"$jobs" >>"$dir.log" 2>&1 |
 ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1
 UBSAN_OPTIONS=print_stacktrace=1
 TSAN_OPTIONS=halt_on_error=1
-export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS
+LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp:print_suppressions=0
+export ASAN_OPTIONS UBSAN_OPTIONS TSAN_OPTIONS LSAN_OPTIONS
 select=
 [ "$name" != tsan ] || select="-L unit"
 # shellcheck disable=SC2086

@@ -44,7 +44,7 @@ static wte__style style_of(uint32_t color, double size, double align, bool upwar
     return (wte__style){.size = size, .color = color, .align = align, .upward = upward};
 }
 
-/* The name of an axis, in the middle of its length, shortened to it. */
+/* The name of an axis, in the middle of it, shortened to a length. */
 static void name(wte__drawing *d, wte__canvas *c, const char *label, double x, double y,
                  double length, bool upward)
 {
@@ -90,10 +90,10 @@ void wte__axes_draw(wte__drawing *d, wte__canvas *c, const wte__panel_data *p,
         wte__text(c, x - WTE__TICK - GAP, at + MIDDLE * plan->y.size, t->text,
                   style_of(d->theme->ink, plan->y.size, 1, false));
     }
-    if (p->x_label)
+    if (p->x_label) /* it may reach as far as both sides have room */
         name(d, c, p->x_label, x + plan->w / 2,
-             bottom + room(&plan->x, NULL) + LABEL_GAP + WTE__ASCENT * WTE__LABEL_SIZE, plan->w,
-             false);
+             bottom + room(&plan->x, NULL) + LABEL_GAP + WTE__ASCENT * WTE__LABEL_SIZE,
+             plan->w + 2 * fmin(plan->left, plan->right), false);
     if (p->y_label)
         name(d, c, p->y_label,
              x - room(&plan->y, NULL) - LABEL_GAP - WTE__DESCENT * WTE__LABEL_SIZE, y + plan->h / 2,

@@ -16,7 +16,8 @@ void wte__buffer_add(wte__buffer *b, const void *data, size_t n)
         return;
     }
     b->data = grown;
-    memcpy(b->data + b->n, data, n);
+    if (n > 0)
+        memcpy(b->data + b->n, data, n);
     b->n += n;
 }
 

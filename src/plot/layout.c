@@ -12,7 +12,7 @@
 #include "plot/figure.h"
 #include <math.h>
 
-enum { SMALLEST_AREA = 24, TRIES = 24, MAX_POINTS = 14400 };
+enum { SMALLEST_AREA = 24, MOST_BESIDE = 432, TRIES = 24, MAX_POINTS = 14400 };
 #define MARGIN      8.0
 #define PANEL_GAP   22.0
 #define ROW_GAP     16.0
@@ -339,6 +339,27 @@ static wte_status fit(struct page *page, double width, double height, wte_error 
     return too_small(page, width, height, err);
 }
 
+/* A scatter beside a large heat map grows with it: it would look lost. */
+static void grow_beside_heatmaps(struct page *page)
+{
+    const wte__panel_data *panels = page->d.figure->panels;
+
+    for (size_t i = 0; i < page->n; i++) {
+        wte__wish *wish = &page->wishes[i];
+        double tallest = 0, factor;
+
+        for (size_t j = 0; j < page->n; j++)
+            if (page->row[j] == page->row[i] && panels[j].kind == WTE__HEATMAP)
+                tallest = fmax(tallest, page->wishes[j].h);
+        factor = fmin(tallest, MOST_BESIDE) / wish->h;
+        if (panels[i].kind == WTE__HEATMAP || wish->fixed || !(factor > 1))
+            continue;
+        if (wish->ratio > 0 || wish->w <= 1.25 * wish->h) /* what is square stays so */
+            wish->w *= factor;
+        wish->h *= factor;
+    }
+}
+
 static wte_status lay_out(struct page *page, wte_error *err)
 {
     const wte_figure_options *o = &page->d.figure->options;
@@ -348,8 +369,12 @@ static wte_status lay_out(struct page *page, wte_error *err)
     arrange(page);
     for (size_t i = 0; i < page->n; i++) {
         status = wish_for(&page->d, &page->d.figure->panels[i], i, &page->wishes[i], err);
-        if (status == WTE_OK)
-            status = plan_one(page, i, page->wishes[i].w, page->wishes[i].h, err);
+        if (status != WTE_OK)
+            return status;
+    }
+    grow_beside_heatmaps(page);
+    for (size_t i = 0; i < page->n; i++) {
+        status = plan_one(page, i, page->wishes[i].w, page->wishes[i].h, err);
         if (status != WTE_OK)
             return status;
     }

@@ -372,6 +372,36 @@ static void panels_keep_apart(void **state)
         }
 }
 
+static void texts_longer_than_their_place_end_in_an_ellipsis(void **state)
+{
+    static const char sentence[] = "a sentence of many words that goes on and on and on, as if it "
+                                   "were never to come to any end, and then some more of it";
+    const char *const labels[] = {sentence, sentence};
+    const double values[] = {1, 2, 3, 4};
+    wte_figure_options options = WTE_FIGURE_DEFAULTS;
+    wte_axes axes = WTE_AXES_DEFAULTS;
+    (void)state;
+
+    axes.title = axes.x_label = axes.y_label = axes.note = options.title = sentence;
+    for (int given = 0; given < 2; given++) {
+        wte_figure *figure;
+        wte__canvas c;
+
+        options.width = options.height = given ? 5 : 0;
+        figure = figure_with(options);
+        assert_int_equal(wte_figure_panel(figure, &axes, 0, NULL), WTE_OK);
+        assert_int_equal(wte_figure_heatmap(figure, values, 2, 2, labels, labels, NAN, NAN, NULL,
+                                            sentence, NULL),
+                         WTE_OK);
+        draw(figure, &c);
+        assert_clear(&c);
+        assert_true(c.width < 9 * 72);
+        assert_true(count(c.out.data, "\u2026</text>") >= 6);
+        wte__canvas_free(&c);
+        wte_figure_free(figure);
+    }
+}
+
 static void one_panel_has_no_letter(void **state)
 {
     wte_figure *figure = plain();
@@ -812,17 +842,20 @@ static void maps_have_the_published_colors(void **state)
 
 static void diverging_colors_are_white_at_zero(void **state)
 {
-    const double values[] = {-0.2, 0.9};
+    const double values[2][2] = {{-0.2, 0.9}, {-0.9, 0.2}};
     wte_figure_options options = WTE_FIGURE_DEFAULTS;
-    wte_figure *figure;
     (void)state;
 
     options.colormap = WTE_COLORMAP_DIVERGING;
-    figure = figure_with(options);
-    assert_int_equal(
-        wte_figure_heatmap(figure, values, 1, 2, NULL, NULL, NAN, NAN, NULL, NULL, NULL), WTE_OK);
-    assert_true(figure->panels[0].heat.low == -0.9 && figure->panels[0].heat.high == 0.9);
-    wte_figure_free(figure);
+    for (int i = 0; i < 2; i++) {
+        wte_figure *figure = figure_with(options);
+
+        assert_int_equal(
+            wte_figure_heatmap(figure, values[i], 1, 2, NULL, NULL, NAN, NAN, NULL, NULL, NULL),
+            WTE_OK);
+        assert_true(figure->panels[0].heat.low == -0.9 && figure->panels[0].heat.high == 0.9);
+        wte_figure_free(figure);
+    }
 }
 
 static void numbers_have_a_point_in_every_locale(void **state)
@@ -1250,6 +1283,7 @@ int main(void)
         cmocka_unit_test(all_labels_have_a_place_where_the_figure_may_grow),
         cmocka_unit_test(a_legend_lies_on_no_data),
         cmocka_unit_test(panels_keep_apart),
+        cmocka_unit_test(texts_longer_than_their_place_end_in_an_ellipsis),
         cmocka_unit_test(one_panel_has_no_letter),
         cmocka_unit_test(many_bars_thin_their_labels),
         cmocka_unit_test(svg_has_real_text_and_a_rectangle_a_cell),
