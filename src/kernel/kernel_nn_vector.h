@@ -270,9 +270,9 @@ INLINE void panels_tile(size_t rows, size_t panels, const uint16_t *w, size_t n_
         panels_row(rows, panels, w, n_in, i, x, ldx, sums);
     UNROLLED (p, panels)
         UNROLLED (r, rows) {
-            UNROLLED (pair, VECTORS / 2)
-                if (parts(BF16))
-                    join(sums[p][r] + 2 * pair);
+            UNROLLED (v, VECTORS)
+                if (parts(BF16) && v % 2 == 1)
+                    join(sums[p][r] + v - 1);
             UNROLLED (v, VECTORS)
                 v_store(y + r * ldy + p * WTE__PANEL + v * LANES, sums[p][r][v]);
         }
