@@ -10,6 +10,7 @@
 #include "figure.h"
 #include "python.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -129,6 +130,8 @@ int run_command(int argc, char **argv)
 {
     int status;
 
+    free(cli.words.items);
+    free(cli.models.items);
     memset(&cli, 0, sizeof cli);
     cli.argc = argc;
     cli.argv = argv;

@@ -225,9 +225,14 @@ static void lose(struct together *t, const char *why, const char *text, size_t l
         t->ledger = more;
         line = &t->ledger[t->n_ledger++];
         line->why = memcpy(own, why, strlen(why));
+        add_text(&t->owned, own);
     }
-    if (line->n_examples < sizeof line->examples / sizeof *line->examples)
-        line->examples[line->n_examples++] = figure_word(text, len);
+    if (line->n_examples < sizeof line->examples / sizeof *line->examples) {
+        char *word = figure_word(text, len);
+
+        line->examples[line->n_examples++] = word;
+        add_text(&t->owned, word);
+    }
     line->count++;
 }
 
@@ -740,6 +745,9 @@ void together_free(struct together *t)
         wte_model_free(t->partners[p].model);
     }
     wte_bridge_free(t->bridge);
+    for (size_t i = 0; i < t->owned.n; i++)
+        free((void *)(uintptr_t)t->owned.items[i]);
+    free(t->owned.items);
     free(t->ledger);
     free(t->sheets);
     free(t->ids);

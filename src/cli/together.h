@@ -66,6 +66,7 @@ struct together {
     wte_bridge *bridge;
     wte_ledger_line *ledger; /**< words that were left out */
     size_t n_ledger;
+    struct texts owned; /**< strings of the ledger that are no bridge's */
 };
 
 /** Open the models of -m: at least `least`, at most `most`. Returns an exit status. */
