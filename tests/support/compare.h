@@ -3,21 +3,10 @@
 #ifndef WTE_TEST_COMPARE_H
 #define WTE_TEST_COMPARE_H
 #include <jansson.h>
-#include "space/lapack.h"
+#include "need_lapack.h"
 #include "spaces.h"
 #include "wte/compare.h"
 #include "wte/model.h"
-
-/** Skip where LAPACK is not installed: it is an option. */
-static inline void need_lapack(void)
-{
-    wte_error err = {0};
-
-    if (wte__lapack_load(&err) != WTE_OK) {
-        print_message("skipped: %s\n", err.message);
-        skip();
-    }
-}
 
 static inline json_t *test_json(const char *path)
 {

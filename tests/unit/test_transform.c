@@ -1,20 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* test_transform.c - wte/transform.h by hand, against its definitions, and against scikit-learn */
 #include <jansson.h>
+#include "need_lapack.h"
 #include "spaces.h"
-#include "space/lapack.h"
 #include "wte/transform.h"
-
-/* Skip where LAPACK is not installed: principal components are an option. */
-static void need_lapack(void)
-{
-    wte_error err = {0};
-
-    if (wte__lapack_load(&err) != WTE_OK) {
-        print_message("skipped: %s\n", err.message);
-        skip();
-    }
-}
 
 static void lists_are_read(void **state)
 {
