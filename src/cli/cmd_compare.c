@@ -555,8 +555,6 @@ static int show_python(const struct together *t)
 static int run(const struct together *t)
 {
     struct results r = {0};
-    float *values = NULL;
-    size_t n_cells = 0;
     int status = list_pairs(t, &r.pairs);
 
     if (status)
@@ -571,17 +569,11 @@ static int run(const struct together *t)
         goto out;
     sink_open();
     sink_put(write_results, &r);
-    n_cells = r.pairs.n_rows * r.pairs.n_cols;
-    values = need_memory(n_cells, sizeof *values);
-    for (size_t i = 0; i < n_cells; i++)
-        values[i] = (float)pairs_value(&r.pairs, i / r.pairs.n_cols, i % r.pairs.n_cols);
-    sink_numbers(values, n_cells);
-    status = sink_close((size_t[]){r.pairs.n_rows, r.pairs.n_cols}, 2);
+    status = close_grid(&r.pairs);
 out:
     for (size_t i = 0; i < r.pairs.n && r.items; i++)
         for (int m = 0; m < N_MEASURES; m++)
             free(r.items[i].why[m]);
-    free(values);
     free(r.items);
     free(r.pairs.items);
     return status;
@@ -589,28 +581,11 @@ out:
 
 int cmd_compare(void)
 {
-    const bool all = asked.layer && strcmp(asked.layer, "all") == 0;
-    struct together t;
-    int status = 0;
-
     if (!(variance > 0 && variance <= 1))
         return usage("--variance %g: expected a share above 0, at most 1", (double)variance);
     if (!(bandwidth > 0))
         return usage("--bandwidth %g: expected a number above 0", (double)bandwidth);
     if (!(persistence > 0 && persistence < 1))
         return usage("--persistence %g: expected a number between 0 and 1", (double)persistence);
-    status = together_open(&t, all ? 1 : 2, 64);
-    if (status == 0 && asked.python)
-        status = show_python(&t);
-    else if (status == 0) {
-        status = together_words(&t);
-        if (status == 0)
-            status = together_sheets(&t);
-        if (status == 0)
-            status = together_check(&t, false);
-        if (status == 0)
-            status = run(&t);
-    }
-    together_free(&t);
-    return status;
+    return together_run(false, show_python, NULL, run);
 }

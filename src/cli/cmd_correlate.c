@@ -278,27 +278,16 @@ out:
     return status;
 }
 
+static int show_python(const struct together *t)
+{
+    return print_python(t, "",
+                        "\nfor (a, x), (b, y) in itertools.combinations(spaces.items(), 2):\n"
+                        "    for i, word in enumerate(words):\n"
+                        "        print(a, b, word, np.corrcoef(x[i], y[i])[0, 1])\n",
+                        true);
+}
+
 int cmd_correlate(void)
 {
-    const bool all = asked.layer && strcmp(asked.layer, "all") == 0;
-    struct together t;
-    int status = together_open(&t, all ? 1 : 2, 64);
-
-    if (status == 0 && asked.python)
-        status = print_python(&t, "",
-                              "\nfor (a, x), (b, y) in itertools.combinations(spaces.items(), 2):\n"
-                              "    for i, word in enumerate(words):\n"
-                              "        print(a, b, word, np.corrcoef(x[i], y[i])[0, 1])\n",
-                              true);
-    else if (status == 0) {
-        status = together_words(&t);
-        if (status == 0)
-            status = together_sheets(&t);
-        if (status == 0)
-            status = together_check(&t, true);
-        if (status == 0)
-            status = run(&t);
-    }
-    together_free(&t);
-    return status;
+    return together_run(true, show_python, NULL, run);
 }

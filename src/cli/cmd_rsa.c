@@ -725,7 +725,6 @@ static int show_python(const struct together *t)
 static int run(const struct together *t)
 {
     struct results r = {0};
-    float *values = NULL;
     int status = list_pairs(t, &r.pairs);
 
     if (status)
@@ -742,42 +741,25 @@ static int run(const struct together *t)
         goto out;
     sink_open();
     sink_put(write_results, &r);
-    values = need_memory(r.pairs.n_rows * r.pairs.n_cols, sizeof *values);
-    for (size_t i = 0; i < r.pairs.n_rows * r.pairs.n_cols; i++)
-        values[i] = (float)pairs_value(&r.pairs, i / r.pairs.n_cols, i % r.pairs.n_cols);
-    sink_numbers(values, r.pairs.n_rows * r.pairs.n_cols);
-    status = sink_close((size_t[]){r.pairs.n_rows, r.pairs.n_cols}, 2);
+    status = close_grid(&r.pairs);
 out:
-    free(values);
     free(r.items);
     free(r.pairs.items);
     return status;
 }
 
+static int enough_words(const struct together *t)
+{
+    if (t->n >= 3)
+        return 0;
+    return fail("%zu %s: pairs of words are compared, which needs at least 3 words", t->n,
+                t->n == 1 ? "word" : "words");
+}
+
 int cmd_rsa(void)
 {
     struct nuisances nuisances;
-    struct together t;
-    const bool all = asked.layer && strcmp(asked.layer, "all") == 0;
     int status = read_nuisances(&nuisances);
 
-    if (status)
-        return status;
-    status = together_open(&t, all ? 1 : 2, 64);
-    if (status == 0 && asked.python)
-        status = show_python(&t);
-    else if (status == 0) {
-        status = together_words(&t);
-        if (status == 0 && t.n < 3)
-            status = fail("%zu %s: pairs of words are compared, which needs at least 3 words", t.n,
-                          t.n == 1 ? "word" : "words");
-        if (status == 0)
-            status = together_sheets(&t);
-        if (status == 0)
-            status = together_check(&t, metric == 1);
-        if (status == 0)
-            status = run(&t);
-    }
-    together_free(&t);
-    return status;
+    return status ? status : together_run(metric == 1, show_python, enough_words, run);
 }

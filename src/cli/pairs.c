@@ -93,6 +93,20 @@ double pairs_value(const struct pairs *p, size_t row, size_t col)
     return number_of(cell(p, row, col), 0);
 }
 
+int close_grid(const struct pairs *p)
+{
+    const size_t n = p->n_rows * p->n_cols;
+    float *values = need_memory(n, sizeof *values);
+    int status;
+
+    for (size_t i = 0; i < n; i++)
+        values[i] = (float)pairs_value(p, i / p->n_cols, i % p->n_cols);
+    sink_numbers(values, n);
+    status = sink_close((size_t[]){p->n_rows, p->n_cols}, 2);
+    free(values);
+    return status;
+}
+
 void json_grid(struct out *o, const struct pairs *p)
 {
     static const char *const keys[] = {"values", "p_values", "q_values"};

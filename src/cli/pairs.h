@@ -32,6 +32,10 @@ int correct_pairs(struct pairs *p);
 /** The value of a cell of the grid, 1 on the diagonal of a square. */
 double pairs_value(const struct pairs *p, size_t row, size_t col);
 
+/** Give the values of the grid to -o, where it wants an array, and close what was written. Returns an
+ * exit status. */
+int close_grid(const struct pairs *p);
+
 /** Write the grid into the object that is open: "rows", "columns", "values", "p_values", "q_values";
  * as TSV; as a table for people.
  *   measure  what the values are */

@@ -12,24 +12,18 @@
 
 /* ---- literals and options --------------------------------------------------------------------- */
 
-static void put_text(struct out *o, const char *text, size_t n)
+void python_text(struct out *o, const char *text)
 {
     out_text(o, "\"");
-    for (size_t i = 0; i < n; i++)
-        switch (text[i]) {
-        case '"':
-        case '\\':
-            out_format(o, "\\%c", text[i]);
-            break;
-        case '\n':
+    for (; *text; text++)
+        if (*text == '"' || *text == '\\')
+            out_format(o, "\\%c", *text);
+        else if (*text == '\n')
             out_text(o, "\\n");
-            break;
-        default:
-            if ((unsigned char)text[i] < 0x20)
-                out_format(o, "\\x%02x", (unsigned)(unsigned char)text[i]);
-            else
-                out_bytes(o, text + i, 1);
-        }
+        else if ((unsigned char)*text < 0x20 || *text == 0x7F)
+            out_format(o, "\\x%02x", (unsigned)(unsigned char)*text);
+        else
+            out_bytes(o, text, 1);
     out_text(o, "\"");
 }
 
@@ -38,9 +32,8 @@ static void put_word(struct out *o, const char *word)
 {
     struct out text = {0};
 
-    out_text(&text, cli.prefix_space ? " " : "");
-    out_text(&text, word);
-    put_text(o, text.data, text.n);
+    out_format(&text, "%s%s", cli.prefix_space ? " " : "", word);
+    python_text(o, text.data);
     out_free(&text);
 }
 
@@ -58,7 +51,7 @@ static void put_arguments(struct out *o)
 {
     if (cli.words_file) {
         out_text(o, "[line.rstrip(\"\\n\").split(\"\\t\")[0] for line in open(");
-        put_text(o, cli.words_file, strlen(cli.words_file));
+        python_text(o, cli.words_file);
         out_text(o, ", encoding=\"utf-8\")]");
     } else {
         put_words(o, cli.words.items, cli.words.n);
@@ -107,20 +100,31 @@ static wte_family family(void)
 
 static void put_path(struct out *o)
 {
-    const char *path = wte_model_get_info(cli.model)->path;
-
-    put_text(o, path, strlen(path));
+    python_text(o, wte_model_get_info(cli.model)->path);
 }
 
+int python_vectors(struct out *o, const char *variable, const char *path, const char *format)
+{
+    const bool glove = strncmp(format, "GloVe", 5) == 0;
+
+    if (!glove && strncmp(format, "word2vec", 8) != 0 && strncmp(format, "fastText", 8) != 0)
+        return fail("--as-python: gensim does not read %s (%s); wte convert -o FILE.bin", path,
+                    format);
+    out_format(o, "%s = KeyedVectors.load_word2vec_format(", variable);
+    python_text(o, path);
+    if (strncmp(format, "word2vec binary", 15) == 0)
+        out_text(o, ", binary=True");
+    else if (glove)
+        out_text(o, ", no_header=True");
+    out_text(o, ")\n");
+    return 0;
+}
+
+/* show_python() has seen that gensim reads them. */
 static void load_vectors(struct out *o)
 {
-    const char *path = wte_model_get_info(cli.model)->path;
-    const bool text = has_ending(path, ".txt .vec .txt.gz .vec.gz");
-
-    out_text(o,
-             "from gensim.models import KeyedVectors\n\nkv = KeyedVectors.load_word2vec_format(");
-    put_path(o);
-    out_format(o, ", binary=%s)\n", text ? "False" : "True");
+    out_text(o, "from gensim.models import KeyedVectors\n\n");
+    python_vectors(o, "kv", wte_model_get_info(cli.model)->path, cli.info->format);
 }
 
 static void load_tokenizer(struct out *o)
@@ -351,7 +355,7 @@ static void eval(struct out *o)
     }
     out_format(o, "print(kv.evaluate_word_%s(",
                strcmp(cli.words.items[0], "pairs") == 0 ? "pairs" : "analogies");
-    put_text(o, cli.words.items[1], strlen(cli.words.items[1]));
+    python_text(o, cli.words.items[1]);
     out_format(o, ", restrict_vocab=%s, case_insensitive=%s, dummy4unknown=%s))\n",
                option_value("--restrict-vocab", "300000"),
                has_option("--case-sensitive") ? "False" : "True",
@@ -389,12 +393,12 @@ static void put_prompt(struct out *o)
     out_text(o, "text = ");
     if (file) {
         out_text(o, "open(");
-        put_text(o, file, strlen(file));
+        python_text(o, file);
         out_text(o, ", encoding=\"utf-8\").read()");
     } else if (text.n == 1 && *text.data == '-') {
         out_text(o, "__import__(\"sys\").stdin.read()");
     } else {
-        put_text(o, text.data, text.n);
+        python_text(o, text.data);
     }
     out_free(&text);
     out_format(o, "\nids = tok(text)[\"input_ids\"]%s\n",
@@ -606,7 +610,7 @@ const struct option python_options[] = {
 
 int show_python(void)
 {
-    const char *name = cli.command->name, *path;
+    const char *name = cli.command->name;
     struct out o = {0};
     int status = 0;
 
@@ -614,12 +618,17 @@ int show_python(void)
         status = open_model();
         if (status)
             return status;
-        path = wte_model_get_info(cli.model)->path;
-        if (family() == WTE_FAMILY_VECTORS && has_ending(path, ".safetensors"))
-            return fail("gensim cannot read %s: 'wte convert -o FILE.bin' writes what it can",
-                        path);
         if (cli.transform)
             return fail("--as-python knows no --transform");
+        if (family() == WTE_FAMILY_VECTORS) {
+            status = open_space();
+            if (status == 0)
+                status =
+                    python_vectors(&o, "", wte_model_get_info(cli.model)->path, cli.info->format);
+            o.n = 0;
+            if (status)
+                return status;
+        }
     }
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++)
         if (strcmp(programs[i].name, name) == 0)

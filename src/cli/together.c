@@ -730,6 +730,29 @@ wte_items sheet_items(const struct together *t, size_t sheet)
     return (wte_items){s->rows, t->n, s->dim, s->name};
 }
 
+int together_run(bool spread, together_fn python, together_fn ready, together_fn run)
+{
+    const bool all = asked.layer && strcmp(asked.layer, "all") == 0;
+    struct together t;
+    int status = together_open(&t, all ? 1 : 2, 64);
+
+    if (status == 0 && asked.python) {
+        status = python(&t);
+    } else if (status == 0) {
+        status = together_words(&t);
+        if (status == 0 && ready)
+            status = ready(&t);
+        if (status == 0)
+            status = together_sheets(&t);
+        if (status == 0)
+            status = together_check(&t, spread);
+        if (status == 0)
+            status = run(&t);
+    }
+    together_free(&t);
+    return status;
+}
+
 void together_free(struct together *t)
 {
     for (size_t i = 0; i < t->n; i++)

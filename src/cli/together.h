@@ -88,6 +88,13 @@ int together_sheets(struct together *t);
 int together_check(const struct together *t, bool spread);
 void together_free(struct together *t);
 
+/** Run a command of two models or more: open them, then either print its Python or find the words,
+ * make the sheets, check them and run it. Returns an exit status.
+ *   spread  as together_check()
+ *   ready   told the words before their rows are looked at, or NULL; returns an exit status */
+typedef int (*together_fn)(const struct together *t);
+int together_run(bool spread, together_fn python, together_fn ready, together_fn run);
+
 /** Print the Python that makes `words` and `spaces`, a dict of matrices by name, and what a command
  * adds. Returns an exit status: not everything can be said in a few lines.
  *   imports  lines, or ""

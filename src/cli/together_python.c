@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* python.c - the same in Python, for those who want to check or go on from there
+/* together_python.c - the same in Python, of commands of several models
  *
  * The program makes `words`, a list, and `spaces`, a dict of float64 matrices by name with a row for
  * each word, as a person with numpy, gensim and transformers would; what a command computes of them
@@ -7,22 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "python.h"
 #include "together.h"
-
-/* A text as Python writes it; bytes that are no UTF-8 by surrogateescape. */
-static void out_literal(struct out *o, const char *text)
-{
-    out_text(o, "\"");
-    for (const char *c = text; *c; c++) {
-        if (*c == '"' || *c == '\\')
-            out_format(o, "\\%c", *c);
-        else if ((unsigned char)*c < 0x20 || *c == 0x7F)
-            out_format(o, "\\x%02x", (unsigned char)*c);
-        else
-            out_bytes(o, c, 1);
-    }
-    out_text(o, "\"");
-}
 
 static bool is_vectors(const struct partner *p)
 {
@@ -37,29 +23,16 @@ static char letter(size_t i)
 
 static int load_vectors(struct out *o, const struct partner *p, size_t i)
 {
-    const char *format = p->space_info->format;
-
-    if (strncmp(format, "word2vec", 8) != 0 && strncmp(format, "GloVe", 5) != 0 &&
-        strncmp(format, "fastText", 8) != 0)
-        return fail("--as-python: gensim does not read %s (%s); wte convert -o FILE.bin",
-                    p->info->path, format);
-    out_format(o, "%c = KeyedVectors.load_word2vec_format(", letter(i));
-    out_literal(o, p->info->path);
-    if (strncmp(format, "word2vec binary", 15) == 0)
-        out_text(o, ", binary=True");
-    else if (strncmp(format, "GloVe", 5) == 0)
-        out_text(o, ", no_header=True");
-    out_text(o, ")\n");
-    return 0;
+    return python_vectors(o, (char[]){letter(i), 0}, p->info->path, p->space_info->format);
 }
 
 static void load_network(struct out *o, const struct partner *p, size_t i)
 {
     out_format(o, "%c_tokens = AutoTokenizer.from_pretrained(", letter(i));
-    out_literal(o, p->info->path);
+    python_text(o, p->info->path);
     out_format(o, ")\n%c = %s.from_pretrained(", letter(i),
                cli.embeddings && !asked.layer ? "AutoModelForPreTraining" : "AutoModel");
-    out_literal(o, p->info->path);
+    python_text(o, p->info->path);
     out_format(o, ")\n%c_wte = %c.get_%s_embeddings().weight.detach().numpy()\n", letter(i),
                letter(i), cli.embeddings && !asked.layer ? "output" : "input");
 }
@@ -143,18 +116,18 @@ static void list_words(struct out *o)
     out_text(o, "words = [");
     for (size_t i = 0; i < cli.words.n; i++) {
         out_text(o, i ? ", " : "");
-        out_literal(o, cli.words.items[i]);
+        python_text(o, cli.words.items[i]);
     }
     out_text(o, "]\n");
     if (cli.words_file) {
         out_text(o, "with open(");
-        out_literal(o, cli.words_file);
+        python_text(o, cli.words_file);
         out_text(o, ", encoding=\"utf-8\") as lines:\n"
                     "    words += [line.rstrip(\"\\r\\n\").split(\"\\t\")[0] for line in lines]\n");
     }
     if (asked.bridge) {
         out_text(o, "with open(");
-        out_literal(o, asked.bridge);
+        python_text(o, asked.bridge);
         out_text(o, ", encoding=\"utf-8\") as lines:\n"
                     "    next(lines)\n"
                     "    words += [line.split(\"\\t\")[0] for line in lines]\n");
@@ -185,11 +158,11 @@ static void fill_spaces(struct out *o, const struct together *t)
             else
                 out_format(o, "for layer in [%.*s]:\n    spaces[f", (int)strcspn(at, ","), at);
             out_text(&name, " layer {layer}");
-            out_literal(o, name.data);
+            python_text(o, name.data);
             out_format(o, "] = %c_layers[:, layer]\n", letter(i));
         } else {
             out_text(o, "spaces[");
-            out_literal(o, name.data);
+            python_text(o, name.data);
             out_format(o, "] = np.array([%c_row(w) for w in words], dtype=np.float64)\n",
                        letter(i));
         }
@@ -240,7 +213,7 @@ int print_python(const struct together *t, const char *imports, const char *code
         out_text(&o, "\nspaces = {}\n");
         for (size_t i = 0; i < t->n_partners; i++) {
             out_text(&o, "spaces[");
-            out_literal(&o, t->partners[i].info->name);
+            python_text(&o, t->partners[i].info->name);
             out_format(&o, is_vectors(&t->partners[i]) ? "] = %c.vectors\n" : "] = %c_wte\n",
                        letter(i));
         }
