@@ -154,6 +154,13 @@ shows() {
     wte nearest -m "$TINY" king -n man -k 3 --as-python
     answered
     [[ "$output" == *"kv.most_similar(positive=[\"king\"], negative=[\"man\"], topn=3, restrict_vocab=None)"* ]]
+    printf 'king 1 2\nqueen 2 1\n' > glove.txt
+    wte similarity -m glove.txt king queen --as-python
+    answered
+    [[ "$output" == *'load_word2vec_format("'*'glove.txt", no_header=True)'* ]]
+    "$WTE" convert -q -m "$TINY" -o layout.safetensors
+    wte similarity -m layout.safetensors king queen --as-python
+    refused 1 "wte convert -o FILE.bin"
     wte embedding --vocab 5 --dim 3 --seed 7 --ids 1,2 --as-python
     answered
     [[ "$output" == *"torch.nn.Embedding(5, 3)"*"torch.tensor([1,2])"* ]]
