@@ -225,15 +225,15 @@ INLINE void load_panel(const uint16_t *w, vec out[VECTORS])
             load_two(BF16, w, v * LANES, out + v);
 }
 
-/* Row i of each panel. */
-INLINE void panels_row(size_t rows, size_t panels, const uint16_t *w, size_t n_in, size_t i,
-                       const float *x, size_t ldx, vec sums[PANELS][PANEL_ROWS][VECTORS])
+/* One row of each panel, the first of which is at w, and a number of each row of x. */
+INLINE void panels_row(size_t rows, size_t panels, const uint16_t *w, size_t n_in, const float *x,
+                       size_t ldx, vec sums[PANELS][PANEL_ROWS][VECTORS])
 {
     UNROLLED (p, panels) {
         vec weights[VECTORS];
-        load_panel(w + (p * n_in + i) * WTE__PANEL, weights);
+        load_panel(w + p * n_in * WTE__PANEL, weights);
         UNROLLED (r, rows) {
-            vec factor = v_set(wte__get_f32(x + r * ldx + i));
+            vec factor = v_set(wte__get_f32(x + r * ldx));
             UNROLLED (v, VECTORS)
                 sums[p][r][v] = v_fma(factor, weights[v], sums[p][r][v]);
         }
@@ -242,32 +242,33 @@ INLINE void panels_row(size_t rows, size_t panels, const uint16_t *w, size_t n_i
 
 /* Some rows of x with some panels, side by side. What will be read is asked for: either of each
  * panel what comes PANEL_AHEAD rows later, which is the next ones' beginning at its end, or, where
- * these panels pass `share` times, a part of the next one (at `next`). */
-INLINE void panels_tile(size_t rows, size_t panels, const uint16_t *w, size_t n_in,
-                        const uint16_t *next, size_t share, const float *x, size_t ldx, float *y,
+ * a panel passes several times (`shared`), a part of the next one: from `next` on, `step` numbers
+ * for each line of this. */
+INLINE void panels_tile(size_t rows, size_t panels, const uint16_t *w, size_t n_in, bool shared,
+                        const uint16_t *next, size_t step, const float *x, size_t ldx, float *y,
                         size_t ldy)
 {
     vec sums[PANELS][PANEL_ROWS][VECTORS];
-    size_t i = 0;
+    size_t left = n_in;
 
     UNROLLED (p, panels)
         UNROLLED (r, rows)
             UNROLLED (v, VECTORS)
                 sums[p][r][v] = v_set(0.0f);
-    for (; i + PER_LINE <= n_in; i += PER_LINE) {
-        if (next) {
-            __builtin_prefetch(next + i * WTE__PANEL / share, 0, 2);
+    for (; left >= PER_LINE; left -= PER_LINE, w += PER_LINE * WTE__PANEL, x += PER_LINE) {
+        if (shared) {
+            __builtin_prefetch(next, 0, 2);
+            next += step;
         } else {
-            size_t ahead = i + PANEL_AHEAD;
-            ahead += ahead < n_in ? 0 : (panels - 1) * n_in;
+            size_t ahead = PANEL_AHEAD + (left > PANEL_AHEAD ? 0 : (panels - 1) * n_in);
             UNROLLED (p, panels)
                 __builtin_prefetch(w + (p * n_in + ahead) * WTE__PANEL);
         }
         UNROLLED (row, PER_LINE)
-            panels_row(rows, panels, w, n_in, i + row, x, ldx, sums);
+            panels_row(rows, panels, w + row * WTE__PANEL, n_in, x + row, ldx, sums);
     }
-    for (; i < n_in; i++)
-        panels_row(rows, panels, w, n_in, i, x, ldx, sums);
+    for (; left > 0; left--, w += WTE__PANEL, x++)
+        panels_row(rows, panels, w, n_in, x, ldx, sums);
     UNROLLED (p, panels)
         UNROLLED (r, rows) {
             UNROLLED (v, VECTORS)
@@ -278,28 +279,37 @@ INLINE void panels_tile(size_t rows, size_t panels, const uint16_t *w, size_t n_
         }
 }
 
+/* Up to PANEL_ROWS rows of x with one panel. */
+INLINE void panel_pass(size_t rows, const uint16_t *w, size_t n_in, bool shared,
+                       const uint16_t *next, size_t step, const float *x, size_t ldx, float *y,
+                       size_t ldy)
+{
+    if (rows == 4)
+        panels_tile(4, 1, w, n_in, shared, next, step, x, ldx, y, ldy);
+    else if (rows == 3)
+        panels_tile(3, 1, w, n_in, shared, next, step, x, ldx, y, ldy);
+    else if (rows == 2)
+        panels_tile(2, 1, w, n_in, shared, next, step, x, ldx, y, ldy);
+    else
+        panels_tile(1, 1, w, n_in, shared, next, step, x, ldx, y, ldy);
+}
+
 /* All rows of x with one panel, in passes of about the same number of rows. */
 INLINE void panel_passes(const uint16_t *w, size_t n_in, const float *x, size_t ldx, size_t n_rows,
                          float *y, size_t ldy)
 {
     const size_t n_passes = (n_rows + PANEL_ROWS - 1) / PANEL_ROWS;
+    const size_t step = PER_LINE * WTE__PANEL / n_passes;
     const uint16_t *next = w + n_in * WTE__PANEL;
 
-    for (size_t pass = 0, r = 0; pass < n_passes; pass++) {
-        const size_t rows = (n_rows - r + n_passes - pass - 1) / (n_passes - pass);
-        const uint16_t *part = n_passes > 1 ? next + n_in * WTE__PANEL / n_passes * pass : NULL;
-        const float *from = x + r * ldx;
-        float *to = y + r * ldy;
-
-        if (rows == 4)
-            panels_tile(4, 1, w, n_in, part, n_passes, from, ldx, to, ldy);
-        else if (rows == 3)
-            panels_tile(3, 1, w, n_in, part, n_passes, from, ldx, to, ldy);
-        else if (rows == 2)
-            panels_tile(2, 1, w, n_in, part, n_passes, from, ldx, to, ldy);
-        else
-            panels_tile(1, 1, w, n_in, part, n_passes, from, ldx, to, ldy);
-        r += rows;
+    if (n_rows <= PANEL_ROWS) {
+        panel_pass(n_rows, w, n_in, false, NULL, 0, x, ldx, y, ldy);
+        return;
+    }
+    for (size_t pass = 0, r = 0, rows; pass < n_passes; pass++, r += rows) {
+        rows = (n_rows - r + n_passes - pass - 1) / (n_passes - pass);
+        panel_pass(rows, w, n_in, true, next + n_in * WTE__PANEL / n_passes * pass, step,
+                   x + r * ldx, ldx, y + r * ldy, ldy);
     }
 }
 
@@ -309,11 +319,11 @@ static void few_panels_bf16(const uint16_t *w, size_t n_in, size_t n_panels, con
     size_t p = 0;
 
     for (; n_rows == 1 && p + 4 <= n_panels; p += 4)
-        panels_tile(1, 4, w + p * n_in * WTE__PANEL, n_in, NULL, 1, x, ldx, y + p * WTE__PANEL,
-                    ldy);
+        panels_tile(1, 4, w + p * n_in * WTE__PANEL, n_in, false, NULL, 0, x, ldx,
+                    y + p * WTE__PANEL, ldy);
     for (; n_rows == 2 && p + 2 <= n_panels; p += 2)
-        panels_tile(2, 2, w + p * n_in * WTE__PANEL, n_in, NULL, 1, x, ldx, y + p * WTE__PANEL,
-                    ldy);
+        panels_tile(2, 2, w + p * n_in * WTE__PANEL, n_in, false, NULL, 0, x, ldx,
+                    y + p * WTE__PANEL, ldy);
     for (; p < n_panels; p++)
         panel_passes(w + p * n_in * WTE__PANEL, n_in, x, ldx, n_rows, y + p * WTE__PANEL, ldy);
 }

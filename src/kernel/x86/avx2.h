@@ -40,6 +40,7 @@ INLINE void load_two(enum type type, const void *x, size_t i, vec out[2])
 {
     if (type == BF16) {
         __m256i both = _mm256_loadu_si256((const void *)((const uint16_t *)x + i));
+        __asm__("" : "+x"(both)); /* gcc would rather load it twice */
         out[0] = _mm256_castsi256_ps(_mm256_slli_epi32(both, 16));
         out[1] =
             _mm256_castsi256_ps(_mm256_and_si256(both, _mm256_set1_epi32((int32_t)0xFFFF0000u)));
