@@ -8,8 +8,8 @@
  * A prompt is run once, as the first of its sequences, and forked to the others. Prompts run
  * together where that cannot change a bit of their logits: up to WTE_SMALL_BATCH rows in any case;
  * more where products over the matrices sum in the same order for any number of rows, which is so
- * for GPT-2's [in, out] and for 8-bit weights (network/linear.c), as long as no more than
- * WTE_SMALL_BATCH of the rows go on to logits. Every prompt is a sequence of its own length: there
+ * for GPT-2's [in, out], for panels and for 8-bit weights (network/linear.c) unless oneDNN takes
+ * them, as long as no more than WTE_SMALL_BATCH of the rows go on to logits. Every prompt is a sequence of its own length: there
  * is no padding, and lengths are those of the prompt itself.
  *
  * Whatever ends a search early (time, a callback, wte_session_cancel()) leaves every sequence with
@@ -102,9 +102,11 @@ static size_t shared_rows(const wte__search *s)
 {
     const wte__linear *first = &wte_session_network(s->session)->layers[0].qkv[0];
 
-    if (first->orientation == WTE__IN_OUT || first->type == WTE__WEIGHT_INT8)
-        return s->session->max_rows;
-    return WTE_SMALL_BATCH;
+    if (s->session->scratch.onednn_types >> first->type & 1)
+        return WTE_SMALL_BATCH;
+    if (first->orientation == WTE__OUT_IN && first->type != WTE__WEIGHT_INT8)
+        return WTE_SMALL_BATCH;
+    return s->session->max_rows;
 }
 
 /* Run prompts from `from` on in one pass and let the strategy begin with them. */
