@@ -126,7 +126,7 @@ static void append(wte_session *s, const wte_batch *b)
 {
     for (size_t i = 0; i < b->n; i++) {
         wte__sequence *q = &s->sequences[sequence_of(b, i)];
-        const uint32_t cell = wte__take_cell(s);
+        const uint32_t cell = wte__take_cell(s, q);
 
         s->cell_positions[cell] = b->positions ? b->positions[i]
                                   : q->length  ? s->cell_positions[q->cells[q->length - 1]] + 1

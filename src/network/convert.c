@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* convert.c - bfloat16 and 8-bit copies of the weights, and the file that keeps them
  *
- * BF16: every number is rounded to the nearest bfloat16, ties to even. A matrix [in, out] becomes
- * panels of 16 outputs, each of which is read from its begin to its end; others, and tables, stay
- * as they lie. INT8: every matrix that is multiplied becomes [out, in], and each of its rows, which
- * makes one output, scale * code with scale = the row's largest magnitude / 127; a row of zeros (or
- * one that is nowhere above 1e-30) has the scale 0. Tables stay bfloat16, as rows are only looked
- * up in them; the token embedding that is also the output matrix is then there twice, once for each
- * use. What the checkpoint holds as bfloat16 is not copied where bfloat16 is wanted.
+ * BF16: every number is rounded to the nearest bfloat16, ties to even. A matrix that is multiplied
+ * becomes panels of 16 outputs, each of which is read from its begin to its end; so does the token
+ * embedding that is also the output matrix, whose rows are then looked up in the panels. Other
+ * tables stay as they lie. INT8: every matrix that is multiplied becomes [out, in], and each of its
+ * rows, which makes one output, scale * code with scale = the row's largest magnitude / 127; a row
+ * of zeros (or one that is nowhere above 1e-30) has the scale 0. Tables stay bfloat16, as rows are
+ * only looked up in them; the token embedding that is also the output matrix is then there twice,
+ * once for each use. What the checkpoint holds as bfloat16 is not copied where bfloat16 is wanted.
  *
  * A matrix becomes one or two arrays ("pieces" of the plan), each a multiple of 64 bytes, so that
  * all are aligned although safetensors allows no holes between them:
@@ -118,10 +119,11 @@ static wte_status plan_outputs(plan *p, piece *c, wte_error *err)
 {
     const wte__linear *w = c->weight->linear;
     const bool codes = c->form == CODES;
-    size_t rows = w->n_out, size;
+    size_t rows, size;
 
-    c->n_out = w->n_out;
-    c->n_in = w->n_in;
+    c->n_out = w ? w->n_out : c->weight->table->n_rows;
+    c->n_in = w ? w->n_in : c->weight->table->dim;
+    rows = c->n_out;
     if (codes && c->n_in > MAX_INT8)
         return wte__fail(err, WTE_E_UNSUPPORTED, "%s has %zu inputs, int8 takes at most %d",
                          c->weight->tensor->name, c->n_in, MAX_INT8);
@@ -170,13 +172,15 @@ static wte_status add_piece(plan *p, const wte__weight *w, shape form, wte_error
                : wte__fail(err, WTE_E_NOMEM, "no memory to convert %s", w->tensor->name);
 }
 
-static shape form_of(const wte__weight *w, wte_precision precision)
+/* What the ith weight becomes: a table in bfloat16 what the matrix of the same tensor does. */
+static shape form_of(const wte__weight *weights, size_t n, size_t i, wte_precision precision)
 {
-    if (!w->linear)
-        return NUMBERS;
     if (precision == WTE_PRECISION_INT8)
-        return CODES;
-    return w->linear->orientation == WTE__IN_OUT ? PANELS : NUMBERS;
+        return weights[i].linear ? CODES : NUMBERS;
+    for (size_t j = 0; j < n; j++)
+        if (weights[j].tensor == weights[i].tensor && weights[j].linear)
+            return PANELS;
+    return NUMBERS;
 }
 
 /* Decide what is made, and where it lies. A tensor that is used twice in the same way is made once.
@@ -191,7 +195,7 @@ static wte_status make_plan(plan *p, const wte__weight *weights, size_t n, wte_p
     if (!p->pieces || !p->of_weight)
         return wte__fail(err, WTE_E_NOMEM, "no memory to convert %zu matrices", n);
     for (size_t i = 0; i < n && status == WTE_OK; i++) {
-        const shape form = form_of(&weights[i], precision);
+        const shape form = form_of(weights, n, i, precision);
         size_t j = 0;
 
         p->of_weight[i] = SIZE_MAX;
@@ -218,6 +222,7 @@ static void bind(const plan *p, const wte__weight *weights, size_t n, const unsi
         if (w->table) {
             w->table->data = numbers;
             w->table->type = WTE__WEIGHT_BF16;
+            w->table->panels = c && c->form == PANELS;
             continue;
         }
         w->linear->weight = numbers;
@@ -279,12 +284,28 @@ static void refuse(job *j, size_t block, const wte_tensor *t, uint64_t at, float
     fail(j, block, WTE_E_RANGE, &err);
 }
 
+/* Whether bfloat16 holds n numbers of a tensor; the first that it does not is refused. */
+static bool all_fit(job *j, size_t block, const wte_tensor *t, uint64_t first, const float *x,
+                    size_t n)
+{
+    if (wte__kernel()->maxabs_f32(x, n) <= MAX_BF16)
+        return true;
+    for (size_t i = 0; i < n; i++) {
+        const float value = wte__load_f32((const char *)x + i * sizeof value);
+
+        if (!(fabsf(value) <= MAX_BF16)) {
+            refuse(j, block, t, first + i, value);
+            return false;
+        }
+    }
+    return true;
+}
+
 static void convert_bf16(job *j, const piece *c, size_t block, unsigned worker)
 {
     const wte_tensor *t = c->weight->tensor;
     const size_t n = t->shape[0] * t->shape[1], first = (block - c->first_block) * BLOCK;
     const size_t here = n - first < BLOCK ? n - first : BLOCK;
-    const wte__kernels *k = wte__kernel();
     bench *b = &j->benches[worker];
     const float *x = b->numbers;
     size_t padded = here;
@@ -293,21 +314,31 @@ static void convert_bf16(job *j, const piece *c, size_t block, unsigned worker)
         x = (const float *)(const void *)((const unsigned char *)t->data + first * sizeof *x);
     else
         wte__widen(t, c->weight->stored, first, here, b->numbers);
-    if (!(k->maxabs_f32(x, here) <= MAX_BF16))
-        for (size_t i = 0; i < here; i++) {
-            const float value = wte__load_f32((const char *)x + i * sizeof value);
-
-            if (!(fabsf(value) <= MAX_BF16)) {
-                refuse(j, block, t, first + i, value);
-                return;
-            }
-        }
-    k->f32_to_bf16(x, b->bf16, here);
+    if (!all_fit(j, block, t, first, x, here))
+        return;
+    wte__kernel()->f32_to_bf16(x, b->bf16, here);
     if (first + here == n)
         padded = (size_t)(c->size / sizeof(uint16_t)) - first;
     memset(b->bf16 + here, 0, (padded - here) * sizeof *b->bf16);
     put(j, block, b->bf16, padded * sizeof *b->bf16, c->begin + first * sizeof(uint16_t));
     wte__progress_add(&j->progress, here, worker);
+}
+
+/* Whether the outputs of a matrix are its columns. */
+static bool is_in_out(const piece *c)
+{
+    return c->weight->linear && c->weight->linear->orientation == WTE__IN_OUT;
+}
+
+/* Rows i ... i + rows - 1 of a matrix [in, out], n outputs from `first` on: tile [rows,
+ * BLOCK_OUTPUTS]. */
+static void read_tile(const piece *c, size_t i, size_t rows, size_t first, size_t n, float *tile)
+{
+    const wte__weight *w = c->weight;
+
+    for (size_t r = 0; r < rows; r++)
+        wte__widen(w->tensor, w->stored, (uint64_t)(i + r) * c->n_out + first, n,
+                   tile + r * BLOCK_OUTPUTS);
 }
 
 /* Gather the inputs of the outputs first ... first + n - 1: out [n, n_in]. */
@@ -316,59 +347,77 @@ static void gather(const piece *c, size_t first, size_t n, bench *b)
     const wte__weight *w = c->weight;
     const size_t n_in = c->n_in;
 
-    if (w->linear->orientation == WTE__OUT_IN) {
+    if (!is_in_out(c)) {
         wte__widen(w->tensor, w->stored, (uint64_t)first * n_in, n * n_in, b->numbers);
         return;
     }
     for (size_t i = 0; i < n_in; i += TILE) {
         const size_t rows = n_in - i < TILE ? n_in - i : TILE;
 
-        for (size_t r = 0; r < rows; r++)
-            wte__widen(w->tensor, w->stored, (uint64_t)(i + r) * c->n_out + first, n,
-                       b->tile + r * BLOCK_OUTPUTS);
+        read_tile(c, i, rows, first, n, b->tile);
         for (size_t o = 0; o < n; o++)
             for (size_t r = 0; r < rows; r++)
                 b->numbers[o * n_in + i + r] = b->tile[r * BLOCK_OUTPUTS + o];
     }
 }
 
+/* Where the weight of an input for an output lies in the tensor. */
+static uint64_t place_of(const piece *c, size_t input, size_t output)
+{
+    return is_in_out(c) ? (uint64_t)input * c->n_out + output : (uint64_t)output * c->n_in + input;
+}
+
 static void refuse_in_row(job *j, const piece *c, size_t block, size_t output, const float *x)
 {
-    const bool transposed = c->weight->linear->orientation == WTE__IN_OUT;
-
     for (size_t i = 0; i < c->n_in; i++)
         if (!isfinite(x[i])) {
-            refuse(j, block, c->weight->tensor,
-                   transposed ? (uint64_t)i * c->n_out + output : (uint64_t)output * c->n_in + i,
-                   x[i]);
+            refuse(j, block, c->weight->tensor, place_of(c, i, output), x[i]);
             return;
         }
 }
 
-/* Round outputs of a matrix [in, out] into panels. */
+/* Round inputs i ... i + rows - 1 of n outputs, which are in the tile, into panels. */
+static void round_tile(const piece *c, size_t i, size_t rows, size_t n, const float *tile,
+                       uint16_t *panels)
+{
+    uint16_t halves[BLOCK_OUTPUTS] = {0};
+
+    for (size_t r = 0; r < rows; r++) {
+        wte__kernel()->f32_to_bf16(tile + r * BLOCK_OUTPUTS, halves, n);
+        for (size_t o = 0; o < n; o += WTE__PANEL)
+            memcpy(panels + o / WTE__PANEL * c->stride + (i + r) * WTE__PANEL, halves + o,
+                   WTE__PANEL * sizeof *panels);
+    }
+}
+
+/* Round outputs of a matrix into panels. */
 static void convert_panels(job *j, const piece *c, size_t block, unsigned worker)
 {
-    const wte__weight *w = c->weight;
+    const wte_tensor *t = c->weight->tensor;
     const size_t first = (block - c->first_block) * BLOCK_OUTPUTS, left = c->n_out - first;
     const size_t n = left < BLOCK_OUTPUTS ? left : BLOCK_OUTPUTS;
-    const size_t n_panels = (n + WTE__PANEL - 1) / WTE__PANEL;
-    const wte__kernels *k = wte__kernel();
-    uint16_t *panels = j->benches[worker].bf16, halves[BLOCK_OUTPUTS] = {0};
-    float row[BLOCK_OUTPUTS];
-    size_t n_numbers = n_panels * c->stride;
+    const bool in_out = is_in_out(c);
+    bench *b = &j->benches[worker];
+    uint16_t *panels = b->bf16;
+    size_t n_numbers = (n + WTE__PANEL - 1) / WTE__PANEL * c->stride;
 
-    for (size_t i = 0; i < c->n_in; i++) {
-        wte__widen(w->tensor, w->stored, (uint64_t)i * c->n_out + first, n, row);
-        if (!(k->maxabs_f32(row, n) <= MAX_BF16))
-            for (size_t o = 0; o < n; o++)
-                if (!(fabsf(row[o]) <= MAX_BF16)) {
-                    refuse(j, block, w->tensor, (uint64_t)i * c->n_out + first + o, row[o]);
-                    return;
-                }
-        k->f32_to_bf16(row, halves, n);
-        for (size_t p = 0; p < n_panels; p++)
-            memcpy(panels + p * c->stride + i * WTE__PANEL, halves + p * WTE__PANEL,
-                   WTE__PANEL * sizeof *panels);
+    if (!in_out) {
+        gather(c, first, n, b);
+        if (!all_fit(j, block, t, (uint64_t)first * c->n_in, b->numbers, n * c->n_in))
+            return;
+    }
+    for (size_t i = 0; i < c->n_in; i += TILE) {
+        const size_t rows = c->n_in - i < TILE ? c->n_in - i : TILE;
+
+        if (in_out)
+            read_tile(c, i, rows, first, n, b->tile);
+        for (size_t r = 0; r < rows && in_out; r++)
+            if (!all_fit(j, block, t, place_of(c, i + r, first), b->tile + r * BLOCK_OUTPUTS, n))
+                return;
+        for (size_t o = 0; o < n && !in_out; o++)
+            for (size_t r = 0; r < rows; r++)
+                b->tile[r * BLOCK_OUTPUTS + o] = b->numbers[o * c->n_in + i + r];
+        round_tile(c, i, rows, n, b->tile, panels);
     }
     if (first + n == c->n_out) { /* what fills the last line */
         const size_t all = (size_t)(c->size / sizeof *panels) - first / WTE__PANEL * c->stride;

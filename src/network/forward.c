@@ -62,10 +62,27 @@ static void product(const run *r, const wte__linear *linear, const float *x, siz
 
 /* ---- embeddings -------------------------------------------------------------------------- */
 
+/* A row of a table that lies as panels: one number in WTE__PANEL. */
+static void read_panels(const wte__table *table, size_t row, float *out)
+{
+    const uint16_t *panel =
+        (const uint16_t *)table->data + row / WTE__PANEL * WTE__PANEL * table->dim;
+
+    for (size_t i = 0; i < table->dim; i++) {
+        const uint32_t bits = (uint32_t)panel[i * WTE__PANEL + row % WTE__PANEL] << 16;
+
+        memcpy(out + i, &bits, sizeof bits);
+    }
+}
+
 static void read_row(const run *r, const wte__table *table, size_t row, float *out)
 {
     const size_t dim = table->dim;
 
+    if (table->panels) {
+        read_panels(table, row, out);
+        return;
+    }
     switch (table->type) {
     case WTE__WEIGHT_F16:
         r->k->f16_to_f32((const uint16_t *)table->data + row * dim, out, dim);

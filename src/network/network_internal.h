@@ -48,6 +48,7 @@ typedef struct wte__linear {
 typedef struct wte__table {
     const void *data;
     wte__weight_type type;
+    bool panels; /* it lies as PANELS: its rows are the outputs of a matrix that lies so */
     size_t n_rows, dim;
 } wte__table;
 
@@ -272,7 +273,10 @@ struct wte_session {
     size_t cache_bytes, n_cells;
     uint32_t *references;     /* [n_cells] sequences that use a cell; NULL for BERT */
     uint32_t *cell_positions; /* [n_cells] the position that its token has */
+    uint8_t *run_used;        /* cells of each run that are used: see session.c */
     size_t lowest_free;       /* no cell below is free */
+    size_t lowest_run;        /* nor any run below wholly */
+    size_t n_used, touched;   /* cells in use; cells up to the highest that ever was */
     wte__sequence *sequences; /* [n_sequences] */
     uint32_t *lists;          /* what their lists point into */
     /* a pass */
@@ -301,8 +305,8 @@ static inline bool wte__is_bert(const wte_session *session)
 
 /** Make room for what a batch of n_rows rows leaves behind. */
 bool wte__take_results(wte_session *session, size_t n_rows, size_t n_logits);
-/** Take the lowest free cell, of which there is always one for a sequence that is not full. */
-uint32_t wte__take_cell(wte_session *session);
+/** Take a cell for the next token of a sequence; if it is not full there is one. */
+uint32_t wte__take_cell(wte_session *session, const wte__sequence *sequence);
 
 /** Run the layers over the session's pass with all workers, and what follows them for the rows that
  * ask for it. Errors: E_CANCELLED, E_RANGE (a number that is not finite). */

@@ -4,7 +4,10 @@
  * The cache is one mapping, laid out [layer][keys, values][head][cell][head_dim]: what a head
  * attends to lies close together. A cell holds one token's keys and values in all layers and heads.
  * It is reserved for all tokens of all sequences, which may be much, but only pages that were
- * written take memory; so the lowest free cell is always the next one taken.
+ * written take memory. A token's cell is the one behind that of the token before it, if it can be,
+ * so that a sequence is read in order and not line by line out of the midst of others; sequences
+ * begin, and part, in runs of their own (RUN cells are a page of a head's keys, more or less). Where
+ * that would leave too many cells idle, as when many beams die, the lowest free one is taken.
  *
  * A sequence is a list of cells. A cell may be in several lists and counts them: a fork copies the
  * list, not what the cells hold. Nothing in a cell ever changes while somebody uses it, because a
@@ -17,7 +20,7 @@
 #include "network/network_internal.h"
 #include <math.h>
 
-enum { DEFAULT_ROWS = 256 };
+enum { DEFAULT_ROWS = 256, RUN = 32 /* cells */ };
 
 /* ---- memory ------------------------------------------------------------------------------ */
 
@@ -75,9 +78,10 @@ static bool take_sequences(wte_session *s)
     if (wte__is_bert(s))
         return true;
     s->references = wte__calloc(s->n_cells, sizeof *s->references);
+    s->run_used = wte__calloc(s->n_cells / RUN + 1, sizeof *s->run_used);
     s->cell_positions = wte__calloc(s->n_cells, sizeof *s->cell_positions);
     s->lists = wte__reserve(s->n_cells, 2 * sizeof *s->lists);
-    if (!s->references || !s->cell_positions || !s->lists)
+    if (!s->references || !s->run_used || !s->cell_positions || !s->lists)
         return false;
     for (size_t i = 0; i < s->n_sequences; i++) {
         s->sequences[i].cells = s->lists + 2 * i * s->max_tokens;
@@ -230,6 +234,7 @@ void wte_session_free(wte_session *s)
     wte__free(s->visible);
     wte__release(s->lists, s->n_cells, 2 * sizeof *s->lists);
     wte__free(s->cell_positions);
+    wte__free(s->run_used);
     wte__free(s->references);
     wte__free(s->sequences);
     wte__release(s->cache, s->cache_bytes, 1);
@@ -244,22 +249,64 @@ const wte_network *wte_session_network(const wte_session *s)
 
 /* ---- cells ------------------------------------------------------------------------------- */
 
-uint32_t wte__take_cell(wte_session *s)
+static uint32_t use_cell(wte_session *s, size_t cell)
 {
-    size_t cell = s->lowest_free;
+    s->references[cell] = 1;
+    s->n_used++;
+    s->run_used[cell / RUN]++;
+    if (cell >= s->touched)
+        s->touched = cell + 1;
+    return (uint32_t)cell;
+}
 
+/* Whether a sequence whose last token is in the cell before may take this one: in the same run, or
+ * as the first of a run that nobody uses. */
+static bool may_go_on(const wte_session *s, size_t cell)
+{
+    return cell < s->n_cells && s->references[cell] == 0 &&
+           (cell % RUN != 0 || s->run_used[cell / RUN] == 0);
+}
+
+/* The lowest run that nobody uses. False: there is none, or new memory would be touched for it
+ * although more than a run for each sequence lies idle. */
+static bool find_run(wte_session *s, size_t *cell)
+{
+    size_t run = s->lowest_run;
+
+    while (run * RUN < s->n_cells && s->run_used[run])
+        run++;
+    s->lowest_run = run;
+    *cell = run * RUN;
+    return *cell < s->n_cells &&
+           (*cell < s->touched || s->touched - s->n_used < s->n_sequences * RUN);
+}
+
+uint32_t wte__take_cell(wte_session *s, const wte__sequence *q)
+{
+    size_t cell = q->length ? q->cells[q->length - 1] + (size_t)1 : s->n_cells;
+
+    if (may_go_on(s, cell) || find_run(s, &cell))
+        return use_cell(s, cell);
+    cell = s->lowest_free;
     while (s->references[cell])
         cell++;
-    s->references[cell] = 1;
     s->lowest_free = cell + 1;
-    return (uint32_t)cell;
+    return use_cell(s, cell);
 }
 
 static void release_cells(wte_session *s, const uint32_t *cells, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        if (--s->references[cells[i]] == 0 && cells[i] < s->lowest_free)
-            s->lowest_free = cells[i];
+    for (size_t i = 0; i < n; i++) {
+        const size_t cell = cells[i], run = cell / RUN;
+
+        if (--s->references[cell])
+            continue;
+        s->n_used--;
+        if (cell < s->lowest_free)
+            s->lowest_free = cell;
+        if (--s->run_used[run] == 0 && run < s->lowest_run)
+            s->lowest_run = run;
+    }
 }
 
 static void share_cells(wte_session *s, const uint32_t *cells, size_t n, uint32_t *out)

@@ -109,9 +109,12 @@ static void assert_bf16(const void *data, const float *values, size_t n)
         assert_int_equal(p[0] | p[1] << 8, nearest_bf16(values[i]));
 }
 
-/* The panels of a linear layer made of a matrix [n_in, n_out]. */
-static void assert_panels(const wte__linear *w, const char *name, size_t n_in, size_t n_out)
+/* The panels of a linear layer made of a matrix whose values are [n_in, n_out] (`conv1d`) or [n_out,
+ * n_in]. */
+static void assert_panels(const wte__linear *w, const char *name, size_t n_in, size_t n_out,
+                          bool conv1d)
 {
+    const size_t by_in = conv1d ? n_out : 1, by_out = conv1d ? 1 : n_in;
     const size_t n_panels = (n_out + WTE__PANEL - 1) / WTE__PANEL;
     const test_tensor *t = test_find(&set, name);
     const unsigned char *p = w->weight;
@@ -127,7 +130,7 @@ static void assert_panels(const wte__linear *w, const char *name, size_t n_in, s
         for (size_t i = 0; i < n_in; i++)
             for (size_t j = panel * WTE__PANEL; j < (panel + 1) * WTE__PANEL; j++, p += 2)
                 assert_int_equal(p[0] | p[1] << 8,
-                                 j < n_out ? nearest_bf16(t->values[i * n_out + j]) : 0);
+                                 j < n_out ? nearest_bf16(t->values[i * by_in + j * by_out]) : 0);
 }
 
 /* The codes of a linear layer; the weight from input i to output o is at i * by_in + o * by_out. */
@@ -177,10 +180,11 @@ static void bf16_is_the_nearest_and_ties_go_to_even(void **state)
     memcpy(test_find(&set, "h.0.attn.c_attn.weight")->values, odd, sizeof odd);
     open_set("x.safetensors", false);
     net = new_network(gpt2_config, &options);
-    assert_panels(&net->layers[0].qkv[0], "h.0.attn.c_attn.weight", N_EMBD, 3 * N_EMBD);
-    assert_panels(&net->layers[1].up, "h.1.mlp.c_fc.weight", N_EMBD, N_INNER);
-    assert_panels(&net->layers[1].down, "h.1.mlp.c_proj.weight", N_INNER, N_EMBD);
-    assert_bf16(net->tokens.data, test_find(&set, "wte.weight")->values, N_VOCAB * N_EMBD);
+    assert_panels(&net->layers[0].qkv[0], "h.0.attn.c_attn.weight", N_EMBD, 3 * N_EMBD, true);
+    assert_panels(&net->layers[1].up, "h.1.mlp.c_fc.weight", N_EMBD, N_INNER, true);
+    assert_panels(&net->layers[1].down, "h.1.mlp.c_proj.weight", N_INNER, N_EMBD, true);
+    assert_panels(&net->output, "wte.weight", N_EMBD, N_VOCAB, false);
+    assert_true(net->tokens.panels);
     assert_bf16(net->positions.data, test_find(&set, "wpe.weight")->values, N_CTX * N_EMBD);
     assert_int_equal(net->tokens.type, WTE__WEIGHT_BF16);
     assert_ptr_equal(net->output.weight, net->tokens.data); /* once for both */
@@ -204,9 +208,9 @@ static void panels_are_filled_up_with_zeros(void **state)
         wte_network *net = new_network(gpt2_config, &options);
 
         assert_int_equal(net->info.converted_found, i);
-        assert_panels(&net->layers[0].up, "h.0.mlp.c_fc.weight", WIDTH, INNER);
-        assert_panels(&net->layers[1].down, "h.1.mlp.c_proj.weight", INNER, WIDTH);
-        assert_panels(&net->layers[1].qkv[0], "h.1.attn.c_attn.weight", WIDTH, 3 * WIDTH);
+        assert_panels(&net->layers[0].up, "h.0.mlp.c_fc.weight", WIDTH, INNER, true);
+        assert_panels(&net->layers[1].down, "h.1.mlp.c_proj.weight", INNER, WIDTH, true);
+        assert_panels(&net->layers[1].qkv[0], "h.1.attn.c_attn.weight", WIDTH, 3 * WIDTH, true);
         wte_network_free(net);
     }
 }
@@ -277,9 +281,22 @@ static void bert_and_gguf_are_converted_too(void **state)
     wte_network_free(net);
     options.precision = WTE_PRECISION_BF16;
     net = new_network("{}", &options);
-    assert_bf16(net->tokens.data, test_find(&set, "wte.weight")->values, N_VOCAB * N_EMBD);
-    assert_int_equal(net->layers[0].up.orientation, WTE__OUT_IN);
+    assert_panels(&net->output, "wte.weight", N_EMBD, N_VOCAB, false);
+    assert_panels(&net->layers[0].up, "h.0.mlp.c_fc.weight", N_EMBD, N_INNER, true);
     assert_string_equal(net->info.note, ""); /* nothing was widened for it */
+    wte_network_free(net);
+    tear_down(NULL);
+
+    test_bert(&set, N_LAYER, N_EMBD, N_INNER, N_VOCAB, N_CTX, "F32");
+    open_set("x.safetensors", false);
+    net = new_network(bert_config, &options);
+    assert_panels(&net->layers[0].up, "bert.encoder.layer.0.intermediate.dense.weight", N_EMBD,
+                  N_INNER, false);
+    assert_panels(&net->next_sentence, "cls.seq_relationship.weight", N_EMBD, 2, false);
+    assert_bf16(net->types.data,
+                test_find(&set, "bert.embeddings.token_type_embeddings.weight")->values,
+                2 * N_EMBD);
+    assert_false(net->types.panels);
     wte_network_free(net);
 }
 

@@ -212,6 +212,7 @@ static size_t used_cells(const wte_session *s)
 
     for (size_t i = 0; i < s->n_cells; i++)
         n += s->references[i] != 0;
+    assert_int_equal(s->n_used, n);
     return n;
 }
 
@@ -332,6 +333,55 @@ static void beams_may_be_reordered_at_every_step(void **state)
     for (size_t q = 0; q < BEAMS; q++)
         compare_with_fresh(s, q, history[q], CTX);
     assert_true(used_cells(s) <= BEAMS * CTX);
+    wte_session_free(s);
+}
+
+/* What a sequence reads lies in one piece, however many others go on beside it. */
+static void sequences_side_by_side_do_not_mix_their_cells(void **state)
+{
+    enum { N = 3, STEPS = 20 };
+    wte_session *s = session_of(N + 1, 0, 1);
+    static const uint32_t which[N] = {0, 1, 2}, prompt[] = {1, 2, 3};
+    uint32_t next[N] = {0};
+    (void)state;
+
+    for (uint32_t q = 0; q < N; q++) {
+        const uint32_t of[] = {q, q, q};
+
+        test_run(s, (wte_batch){.ids = prompt, .sequences = of, .n = 3});
+    }
+    for (size_t t = 0; t < STEPS; t++)
+        step(s, next, which, N);
+    for (size_t q = 0; q < N; q++)
+        for (size_t i = 1; i < 3 + STEPS; i++)
+            assert_int_equal(s->sequences[q].cells[i], s->sequences[q].cells[0] + i);
+    wte_session_truncate(s, 1, 0); /* its cells are the lowest run that is free */
+    wte_session_fork(s, 0, 3);
+    step(s, next, (const uint32_t[]){0, 3}, 2);
+    assert_int_equal(s->sequences[0].cells[3 + STEPS], 3 + STEPS);
+    assert_int_equal(s->sequences[3].cells[3 + STEPS] / 32, 1);
+    for (uint32_t q = 0; q <= N; q++)
+        wte_session_truncate(s, q, 0);
+    assert_int_equal(used_cells(s), 0);
+    wte_session_free(s);
+}
+
+/* Where beams die at every step, their cells are taken again before memory that was never used. */
+static void cells_of_dead_beams_are_taken_again(void **state)
+{
+    enum { BEAMS = 12 };
+    wte_session *s = session_of(BEAMS, 0, 1);
+    uint32_t from[BEAMS] = {0}, next[BEAMS] = {0}, which[BEAMS];
+    (void)state;
+
+    for (uint32_t q = 0; q < BEAMS; q++)
+        which[q] = q;
+    for (size_t t = 0; t < CTX; t++) {
+        wte_session_reorder(s, from, BEAMS);
+        step(s, next, which, BEAMS);
+    }
+    assert_int_equal(used_cells(s), CTX + BEAMS - 1);
+    assert_true(s->touched < s->n_cells);
     wte_session_free(s);
 }
 
@@ -863,6 +913,8 @@ int main(void)
         cmocka_unit_test(a_truncated_sequence_goes_on_where_it_stands),
         cmocka_unit_test(reordered_sequences_are_what_the_others_were),
         cmocka_unit_test(beams_may_be_reordered_at_every_step),
+        cmocka_unit_test(sequences_side_by_side_do_not_mix_their_cells),
+        cmocka_unit_test(cells_of_dead_beams_are_taken_again),
         cmocka_unit_test(memory_is_touched_only_where_tokens_are),
         cmocka_unit_test(a_step_allocates_nothing),
         cmocka_unit_test(sizes_of_a_session_are_checked),
