@@ -8,6 +8,7 @@ standard library only; gensim runs in processes of its own (gensim_peer.py).
 import argparse
 import datetime
 import json
+import mmap
 import os
 import platform
 import shutil
@@ -67,6 +68,17 @@ def warm(path):
     with open(path, "rb", buffering=0) as f:
         while f.read(1 << 24):
             pass
+
+
+def warm_memory(size=256 << 20):
+    """Touch free memory and give it back, so that the next process gets memory that is really
+    there. A virtual machine's host takes back what nobody uses, and gives it again page by page
+    when it is touched: 60 ms for 16 MB were seen, more than what is measured."""
+    m = mmap.mmap(-1, size)
+    m.madvise(mmap.MADV_HUGEPAGE)
+    for at in range(0, size, mmap.PAGESIZE):
+        m[at] = 1
+    m.close()
 
 
 def available_memory():

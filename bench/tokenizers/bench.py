@@ -22,7 +22,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(HERE))  # bench means ../bench.py
 import gguf  # noqa: E402
 import texts  # noqa: E402
-from bench import Failed, aligned, machine, markdown, run, run_json, summary, warm  # noqa: E402
+from bench import Failed, aligned, machine, markdown, run, run_json, summary, warm, warm_memory  # noqa: E402
 
 SECTIONS = ["gpt2", "bert", "process", "nearest"]
 NAMES = {"tiktoken": "tiktoken (WebAssembly)", "tokenizers": "Hugging Face tokenizers (Rust)",
@@ -128,6 +128,7 @@ class Bench:
         return os.path.join(self.folder, "ids-%s-%s.u32" % (kind, who))
 
     def ours(self, model, path, kind, *options):
+        warm_memory()
         return run_json([self.args.bench_tokenize, *options, "--ids", self.ids_path(kind, "wte"),
                          model, path])
 
@@ -138,6 +139,7 @@ class Bench:
             model = os.path.join(self.folder, "gpt2-vocab.gguf")
         command = ["node", "--max-old-space-size=12000", os.path.join(HERE, "peer.mjs"), who,
                    self.folder, model, path, self.ids_path(kind, who)]
+        warm_memory()
         try:
             found = json.loads(run(command, RAYON_NUM_THREADS="1", TOKENIZERS_PARALLELISM="true",
                                    UV_THREADPOOL_SIZE="1")[1].strip().splitlines()[-1])
