@@ -24,9 +24,9 @@
  *
  * A few rows times [out, in]. A row of weights at a time, with four running sums for each row of x,
  * up to three rows of x together (twelve sums): the order is that of the dot product. That takes
- * more loads than multiplications. More rows of x, therefore, pass WIDE rows of w four times, once
+ * more loads than multiplications. Many rows of x, therefore, pass WIDE rows of w four times, once
  * for each of the running sums: twelve products then share their loads, and still have the order of
- * the dot product.
+ * the dot product. Memory is read less evenly then, which counts for more while rows are few.
  *
  * exp(x) = 2^n e^r, n the whole number next to x / ln 2, |r| <= ln 2 / 2; ln 2 in two parts, of
  * which n times the first is subtracted without loss. e^r = 1 + r + r^2 P(r), P of degree 4 with a
@@ -456,12 +456,18 @@ INLINE void out_in_tiles(enum type type, const void *w, size_t ldw, size_t n, co
     }
 }
 
+/* Whether tiles are faster than a row of w after the other, which memory likes better. */
+INLINE bool worth_tiles(enum type type, size_t n_rows)
+{
+    return n_rows > 8 || (type != F32 && (n_rows == 4 || n_rows > 6));
+}
+
 INLINE void few_out_in(enum type type, const void *w, size_t ldw, size_t n, size_t n_in,
                        const float *x, size_t ldx, size_t n_rows, float *y, size_t ldy)
 {
     size_t j = 0;
 
-    if (n_rows > 3)
+    if (worth_tiles(type, n_rows))
         for (; j + WIDE <= n; j += WIDE, w = element_at(type, w, WIDE * ldw))
             out_in_tiles(type, w, ldw, n_in, x, ldx, n_rows, y + j, ldy);
     for (; j < n; j++, w = element_at(type, w, ldw)) {
