@@ -1082,18 +1082,20 @@ static newcomer look_at_piece(const bert *b, uint32_t id)
     return p;
 }
 
-static void add_piece(bert *b, slot *slots, uint64_t *filter, const newcomer *p, uint32_t id)
+/* Returns how many slots were taken before it found one. */
+static uint32_t add_piece(bert *b, slot *slots, uint64_t *filter, const newcomer *p, uint32_t id)
 {
     uint32_t i = (uint32_t)p->hash & b->slot_mask;
 
     if (!p->text || find_piece(b, p->text, p->len, p->hash, p->inner) != UINT32_MAX)
-        return;
+        return 0;
     while (slots[i].id != UINT32_MAX)
         i = (i + 1) & b->slot_mask;
     slots[i] = (slot){(uint32_t)(p->hash >> 32), id};
     filter[filter_word(p->hash)] |= UINT64_C(1) << (p->hash & 63);
     if (p->len > b->longest)
         b->longest = p->len;
+    return (i - (uint32_t)p->hash) & b->slot_mask;
 }
 
 static void fill_decoded(const wte__vocab *vocab, uint32_t id, decoded *d)
@@ -1131,7 +1133,7 @@ static wte_status build_tables(bert *b, wte_error *err)
     size_t n_slots = 256;
     newcomer ahead[AHEAD];
     slot *slots;
-    uint64_t *filter;
+    uint64_t *filter, steps = 0;
     decoded *entries;
 
     while (n_slots < 2 * (size_t)vocab->n)
@@ -1158,9 +1160,13 @@ static wte_status build_tables(bert *b, wte_error *err)
         for (uint32_t i = 0; i < n; i++)
             ahead[i] = look_at_piece(b, begin + i);
         for (uint32_t i = 0; i < n; i++) {
-            add_piece(b, slots, filter, &ahead[i], begin + i);
+            steps += add_piece(b, slots, filter, &ahead[i], begin + i);
             fill_decoded(vocab, begin + i, &entries[begin + i]);
         }
+        if (steps > wte__steps_allowed(vocab->n))
+            return wte__fail(err, WTE_E_FORMAT,
+                             "the tokens were made to collide: no table holds all %u of them",
+                             vocab->n);
     }
     return WTE_OK;
 }

@@ -71,6 +71,8 @@ static uint64_t free_slot(const wte__gpt2 *g, uint64_t hash)
 static wte_status add_merges(const wte__gpt2 *g, building *b, const edges *pieces,
                              const wte__merge *merges, uint32_t n, wte_error *err)
 {
+    uint64_t steps = 0;
+
     for (uint32_t rank = 0; rank < n; rank++) {
         const wte__merge *m = &merges[rank];
         uint64_t pair = wte__gpt2_pair(m->left, m->right), hash = wte__gpt2_hash(pair);
@@ -83,6 +85,10 @@ static wte_status add_merges(const wte__gpt2 *g, building *b, const edges *piece
                              wte__gpt2_rank(g, m->left, m->right) + 1, rank + 1);
         if (!left.length || !right.length)
             return wte__fail(err, WTE_E_FORMAT, "merge %u has an empty piece", rank + 1);
+        steps += (i - wte__gpt2_bucket(g, hash)) & (g->n_slots - 1);
+        if (steps > wte__steps_allowed(n))
+            return wte__fail(err, WTE_E_FORMAT,
+                             "the merges were made to collide: no table holds all %u of them", n);
         if (pieces[m->result].length != left.length + right.length)
             return wte__fail(err, WTE_E_FORMAT, "merge %u gives a token of another length",
                              rank + 1);

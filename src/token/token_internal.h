@@ -23,8 +23,17 @@ typedef struct wte__vocab {
     void *owned; /* one block that holds all the arrays, or NULL: they are borrowed */
 } wte__vocab;
 
+/** Slots that may be passed over while n things enter a table that is at most half full: a few for
+ * each, were they not made to collide. Files where it is more are refused, as nothing would end in
+ * any useful time with them. */
+static inline uint64_t wte__steps_allowed(uint64_t n)
+{
+    return 16 * n + 4096;
+}
+
 /** Make a vocabulary of n strings: item i is strings[offsets[i]] to strings[offsets[i + 1]].
- *   used  [n] or NULL for all. Everything is copied. Errors: E_NOMEM, E_FORMAT (over 4 GiB). */
+ *   used  [n] or NULL for all. Everything is copied. Errors: E_NOMEM, E_FORMAT (over 4 GiB,
+ * strings made to collide). */
 wte_status wte__vocab_make(const char *strings, const uint64_t *offsets, const uint8_t *used,
                            uint32_t n, wte__vocab *out, wte_error *err);
 void wte__vocab_free(wte__vocab *vocab);

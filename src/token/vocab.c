@@ -44,11 +44,11 @@ static const uint64_t *find_slot(const wte__vocab *v, const char *s, size_t len,
     return &v->hash[i];
 }
 
-/* Enter all strings; of two that are equal the ids go to pair. */
-static void fill_hash(const wte__vocab *v, uint64_t *slots, uint32_t pair[2])
+/* Enter all strings; of two that are equal the ids go to pair. False: they were made to collide. */
+static bool fill_hash(const wte__vocab *v, uint64_t *slots, uint32_t pair[2])
 {
     enum { AHEAD = 16 };
-    uint64_t hashes[AHEAD];
+    uint64_t hashes[AHEAD], steps = 0;
 
     memset(slots, 0xFF, ((size_t)v->hash_mask + 1) * sizeof *slots);
     pair[0] = pair[1] = 0;
@@ -74,8 +74,12 @@ static void fill_hash(const wte__vocab *v, uint64_t *slots, uint32_t pair[2])
                 pair[0] = (uint32_t)*slot;
                 pair[1] = begin + i;
             }
+            steps += ((uint64_t)(slot - slots) - hashes[i]) & v->hash_mask;
         }
+        if (steps > wte__steps_allowed(v->n))
+            return false;
     }
+    return true;
 }
 
 wte_status wte__vocab_new(uint32_t n, uint64_t n_bytes, bool with_hash, wte__vocab *out,
@@ -130,7 +134,11 @@ wte_status wte__vocab_make_unique(const char *strings, const uint64_t *offsets, 
         memset(room.used, 1, n);
     if (n_bytes)
         memcpy(room.bytes, strings + offsets[0], (size_t)n_bytes);
-    fill_hash(&v, room.hash, pair);
+    if (!fill_hash(&v, room.hash, pair)) {
+        wte__vocab_free(&v);
+        return wte__fail(err, WTE_E_FORMAT,
+                         "the tokens were made to collide: no table holds all %u of them", n);
+    }
     *out = v;
     return WTE_OK;
 }

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 #include "base/base.h"
+#include "token/gpt2_internal.h"
+#include "token/gpt2_merge.h"
 #include "wte/tokenizer.h"
 
 static char folder[4200];
@@ -27,7 +29,7 @@ enum { SPACE_A = 256, SPACE_AB = 257, END = 258 };
 /* {"byte": id, ...} with " a" 256, " ab" 257 and <|endoftext|> 258; `more` is put at the end. */
 static const char *gpt2_vocab(const char *more)
 {
-    static char text[16384];
+    static char text[65536];
     size_t n = 0;
     unsigned next = 256;
 
@@ -38,7 +40,10 @@ static const char *gpt2_vocab(const char *more)
         n += (size_t)sprintf(text + n, "\"\\u%04x\": %u, ", printable ? b : next, b);
         next += !printable;
     }
-    sprintf(text + n, "\"\\u0120a\": 256, \"\\u0120ab\":257 ,\n \"<|endoftext|>\": 258%s}", more);
+    n += (size_t)snprintf(text + n, sizeof text - n,
+                          "\"\\u0120a\": 256, \"\\u0120ab\":257 ,\n \"<|endoftext|>\": 258%s}",
+                          more);
+    assert_true(n < sizeof text);
     return text;
 }
 
@@ -384,6 +389,87 @@ static void ids_of_holes_are_not_decoded(void **state)
     wte_tokenizer_free(t);
 }
 
+/* ---- made to collide ----------------------------------------------------------------------- */
+
+enum { N_COLLIDING = 3000, N_SLOTS = 8192 };
+
+/* The nth word whose hash falls into one of N slots of the table. */
+static void next_colliding(uint64_t *n, uint64_t (*hash)(const char *, size_t), char out[24])
+{
+    do
+        snprintf(out, 24, "w%llu", (unsigned long long)(*n)++);
+    while (hash(out, strlen(out)) % N_SLOTS / 16 != 0);
+}
+
+static uint64_t hash_of_spelling(const char *s, size_t len)
+{
+    return wte__hash(s, len);
+}
+
+/* As bert.c does it for pieces that begin a word. */
+static uint64_t hash_of_piece(const char *s, size_t len)
+{
+    uint64_t hash = 0xCBF29CE484222325u;
+
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ (unsigned char)s[i]) * 0x100000001B3u;
+    hash ^= hash >> 32;
+    hash *= 0x9E3779B97F4A7C15u;
+    return hash ^ hash >> 29;
+}
+
+static void tokens_made_to_collide_are_refused(void **state)
+{
+    uint64_t (*const hashes[])(const char *, size_t) = {hash_of_spelling, hash_of_piece};
+    char *text = malloc(24 * (N_COLLIDING + 8));
+    (void)state;
+
+    assert_non_null(text);
+    for (size_t h = 0; h < 2; h++) {
+        size_t at = (size_t)sprintf(text, "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n");
+        uint64_t n = 0;
+        char word[24];
+
+        for (size_t i = 0; i < N_COLLIDING; i++) {
+            next_colliding(&n, hashes[h], word);
+            at += (size_t)sprintf(text + at, "%s\n", word);
+        }
+        write_text_file(folder, "vocab.txt", text);
+        assert_refused("were made to collide");
+    }
+    free(text);
+}
+
+/* Pairs of bytes whose slots, in the table for so many merges, are all in one part of it. */
+static void merges_made_to_collide_are_refused(void **state)
+{
+    enum { N = 1100, SLOTS = 4096, PART = 640, ROOM = 24 * (N + 2) };
+    const wte__gpt2 g = {.n_slots = SLOTS};
+    char *vocab = malloc(ROOM), *lines = malloc(ROOM);
+    size_t in_vocab = 0, in_lines = 0, n = 0;
+    (void)state;
+
+    assert_non_null(vocab);
+    assert_non_null(lines);
+    for (uint32_t pair = 0; pair < 94 * 94 && n < N; pair++) {
+        const int left = '!' + (int)pair / 94, right = '!' + (int)pair % 94;
+
+        if (strchr("\\\"#", left) || strchr("\\\"", right) ||
+            wte__gpt2_bucket(&g, wte__gpt2_hash(wte__gpt2_pair((uint32_t)left, (uint32_t)right))) >=
+                PART)
+            continue;
+        in_vocab +=
+            (size_t)sprintf(vocab + in_vocab, ", \"%c%c\": %zu", left, right, END + 1 + n++);
+        in_lines += (size_t)sprintf(lines + in_lines, "%c %c\n", left, right);
+    }
+    assert_int_equal(n, N);
+    write_gpt2(vocab);
+    write_text_file(folder, "merges.txt", lines);
+    assert_refused("the merges were made to collide");
+    free(vocab);
+    free(lines);
+}
+
 static void a_class_of_the_other_family_is_refused(void **state)
 {
     (void)state;
@@ -410,6 +496,8 @@ int main(void)
         cmocka_unit_test_setup(added_tokens_of_newer_folders_are_read, set_up),
         cmocka_unit_test_setup(holes_are_counted, set_up),
         cmocka_unit_test_setup(ids_of_holes_are_not_decoded, set_up),
+        cmocka_unit_test_setup(tokens_made_to_collide_are_refused, set_up),
+        cmocka_unit_test_setup(merges_made_to_collide_are_refused, set_up),
         cmocka_unit_test_setup(a_class_of_the_other_family_is_refused, set_up),
     };
 
