@@ -46,13 +46,14 @@ enum {
     FEW_COLUMNS = TILE / STREAM_ROWS,      /* that few rows may take at a time */
     FEW_BYTES = 2048,                      /* of a row of W that are worth reading alone */
     FEW_BLOCKS = 4,                        /* for each worker at most */
-    FEW_OUTPUTS = 64,                      /* rows of an [out, in] matrix at a time */
-    FEW_PANELS = 4,                        /* panels that a worker takes: a multiple of it */
+    FEW_OUTPUTS = 64,                      /* of [out, in] and of panels at a time */
     I8_OUTPUTS = 64,
     I8_ROWS = 64
 };
 
 struct wte__product_own {
+    uint32_t n_products;    /* that this worker has begun */
+    _Atomic uint64_t taken; /* the number of a product << 32 | blocks of its run that were taken */
     _Alignas(64) float panels[PIECE * COLUMNS];
     _Alignas(64) float tile[TILE];
     _Alignas(64) float widened[WTE__GEMM_NR * PIECE];
@@ -92,6 +93,8 @@ wte_status wte__scratch_new(wte__scratch *s, size_t max_rows, size_t widest, uns
     for (unsigned i = 0; i < n_workers; i++) {
         if (!(s->own[i] = wte__alloc_aligned(1, sizeof *s->own[i])))
             goto nomem;
+        s->own[i]->n_products = 0;
+        atomic_init(&s->own[i]->taken, 0);
         s->own[i]->columns =
             types ? wte__alloc_aligned(widest, WTE__ONEDNN_COLUMNS * sizeof(float)) : NULL;
         if (types && !s->own[i]->columns)
@@ -166,6 +169,52 @@ static void finish(const wte__product *p, size_t row, size_t column, size_t n, f
     }
 }
 
+/* ---- blocks ------------------------------------------------------------------------------ */
+
+/* Each worker has a run of blocks, which it takes in order, so that memory is read in order and what
+ * is asked for ahead is its own; then it helps others with theirs. Which product it is stands beside
+ * what was taken, so that nobody has to wait for the others to begin. */
+typedef struct turn {
+    const wte__scratch *scratch;
+    size_t n_blocks;
+    unsigned n_workers, worker;
+    unsigned n_done; /* runs that are known to be taken, from the worker's own on */
+} turn;
+
+static turn begin_blocks(const wte__scratch *s, wte__team *team, unsigned worker, size_t n_blocks)
+{
+    s->own[worker]->n_products++;
+    return (turn){s, n_blocks, wte__team_size(team), worker, 0};
+}
+
+/* False: all blocks are taken. */
+static bool next_block(turn *t, size_t *block)
+{
+    const uint32_t product = t->scratch->own[t->worker]->n_products;
+
+    for (; t->n_done < t->n_workers; t->n_done++) {
+        const unsigned of = (t->worker + t->n_done) % t->n_workers;
+        const size_t first = t->n_blocks * of / t->n_workers;
+        const size_t n = t->n_blocks * (of + 1) / t->n_workers - first;
+        _Atomic uint64_t *taken = &t->scratch->own[of]->taken;
+        uint64_t known = atomic_load_explicit(taken, memory_order_relaxed);
+
+        for (;;) {
+            const uint32_t i = known >> 32 == product ? (uint32_t)known : 0;
+
+            if (i >= n)
+                break;
+            if (atomic_compare_exchange_weak_explicit(taken, &known,
+                                                      (uint64_t)product << 32 | (i + 1),
+                                                      memory_order_relaxed, memory_order_relaxed)) {
+                *block = first + i;
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* ---- few rows ---------------------------------------------------------------------------- */
 
 /* Sums of n columns from `column` on: [n_rows, ld]. */
@@ -196,32 +245,31 @@ static void few_sums(const wte__product *p, size_t column, size_t n, float *sums
         k->few_out_in_bf16(w, l->stride, n, l->n_in, p->x, p->ldx, p->n_rows, sums, ld);
 }
 
-/* Columns that a worker takes at a time. All workers wait for the last at the end of a product, so
- * each gets the same number of blocks of the same width: as many as leave FEW_BYTES of a row. */
+/* Columns of a block: of [in, out], whose rows are read in pieces, as many as leave FEW_BYTES of
+ * each, with the same number of blocks of the same width for each worker. */
 static size_t few_columns(const wte__linear *l, unsigned n_workers)
 {
     const size_t size = l->type == WTE__WEIGHT_F32 ? sizeof(float) : sizeof(uint16_t);
-    const bool panels = l->orientation == WTE__PANELS;
-    const size_t step = panels ? FEW_PANELS * WTE__PANEL : COLUMNS;
     size_t each = (l->n_out + n_workers - 1) / n_workers;
-    size_t n = panels ? FEW_BLOCKS : smaller(each * size / FEW_BYTES, FEW_BLOCKS);
+    size_t n = smaller(each * size / FEW_BYTES, FEW_BLOCKS);
 
-    if (l->orientation == WTE__OUT_IN)
-        return smaller(round_up(each, WTE__GEMM_NR), FEW_OUTPUTS);
-    while (n > 1 && l->n_out % (n_workers * n * step) != 0)
+    if (l->orientation != WTE__IN_OUT)
+        return FEW_OUTPUTS;
+    while (n > 1 && l->n_out % (n_workers * n * COLUMNS) != 0)
         n--;
     if (n > 1)
         each /= n;
-    return smaller(round_up(each, panels ? step : WTE__GEMM_NR), FEW_COLUMNS / step * step);
+    return smaller(round_up(each, WTE__GEMM_NR), FEW_COLUMNS / COLUMNS * COLUMNS);
 }
 
 static void few(const wte__product *p, const wte__scratch *s, wte__team *team, unsigned worker)
 {
     const size_t n_out = p->linear->n_out, width = few_columns(p->linear, wte__team_size(team));
+    turn t = begin_blocks(s, team, worker, (n_out + width - 1) / width);
     float *sums = s->own[worker]->tile;
 
-    for (size_t at; (at = wte__team_claim(team) * width) < n_out;) {
-        size_t n = smaller(n_out - at, width);
+    for (size_t block; next_block(&t, &block);) {
+        const size_t at = block * width, n = smaller(n_out - at, width);
 
         few_sums(p, at, n, sums, width);
         for (size_t r = 0; r < p->n_rows; r++)
@@ -578,13 +626,18 @@ static void int8(const wte__product *p, const wte__scratch *s, wte__team *team, 
     const size_t at = alone ? s->max_rows + (size_t)worker * WTE__FEW_ROWS : 0;
     int8_t *codes = s->codes + at * width;
     float *scales = s->scales + at;
+    turn t;
 
     for (size_t r = 0; (r = alone ? r : wte__team_claim(team)) < p->n_rows; r++)
         scales[r] = quantize(p->x + r * p->ldx, l->n_in, codes + r * width);
     if (!alone)
         wte__team_barrier(team);
-    for (size_t j; (j = wte__team_claim(team) * I8_OUTPUTS) < l->n_out;)
+    t = begin_blocks(s, team, worker, (l->n_out + I8_OUTPUTS - 1) / I8_OUTPUTS);
+    for (size_t block; next_block(&t, &block);) {
+        const size_t j = block * I8_OUTPUTS;
+
         block_i8(p, codes, scales, j, smaller(l->n_out - j, I8_OUTPUTS), s->own[worker]);
+    }
 }
 
 void wte__product_run(const wte__product *p, const wte__scratch *s, wte__team *team,
