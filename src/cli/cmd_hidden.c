@@ -465,8 +465,7 @@ static int run_texts(const struct prompt *p, const struct states *s, const struc
         if (status == 0 && show_progress(NULL, "running texts", done, t->n))
             status = 128 + signals_caught();
     }
-    clear_progress();
-    signals_wait(false);
+    status = signals_end(status);
     close_session(session);
     return status;
 }

@@ -408,8 +408,7 @@ static int compute(struct lens *l, wte_session *session)
                 status = 128 + signals_caught();
         }
     }
-    clear_progress();
-    signals_wait(false);
+    status = signals_end(status);
     free(log_last);
     free(last);
     free(logits);
