@@ -4,12 +4,14 @@
 import argparse
 import json
 import os
-import platform
 import statistics
-import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(HERE))  # bench means ../bench.py
+from bench import machine, run, run_json  # noqa: E402
+
 PEER = os.path.join(HERE, "numpy_peer.py")
 
 # what wte does, with which arrays; its peers: name, draws that are timed, how far values may be off
@@ -28,21 +30,8 @@ CASES = [
 ]
 
 
-def run(command):
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout)
-
-
 def spread(samples):
     return "%.3f [%.3f, %.3f]" % (statistics.median(samples), min(samples), max(samples))
-
-
-def processor():
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as f:
-            return next(line.split(":", 1)[1].strip() for line in f if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def main():
@@ -63,19 +52,18 @@ def main():
         for case, _, data, peers in CASES:
             files = [part for side, dim in zip("ab", dims[data])
                      for part in (os.path.join(args.folder, "%s-%s.f32" % (data, side)), dim)]
-            ours = run([args.program, case] + files + [str(args.threads)])
+            ours = run_json([args.program, case] + files + [str(args.threads)])
             samples.setdefault((case, data, "wte"), []).append(ours["seconds"])
             for peer, _, draws, tolerance in peers:
-                got = run([args.python, PEER, peer] + files + ([str(draws)] if draws else []))
+                got = run_json([args.python, PEER, peer] + files + ([str(draws)] if draws else []))
                 samples.setdefault((case, data, peer), []).append(got["seconds"])
                 if abs(got["value"] - ours["value"]) > tolerance:
                     print("bench: %s: wte %.9g, %s %.9g" % (case, ours["value"], peer, got["value"]),
                           file=sys.stderr)
                     wrong = True
-    version = subprocess.run([args.python, PEER, "version"], stdout=subprocess.PIPE, text=True,
-                             check=True).stdout.strip()
+    version = run([args.python, PEER, "version"])[1].strip()
     print("%s, %d threads; %s; median [least, largest] of %d, seconds\n" % (
-        processor(), args.threads, version, args.rounds))
+        machine()["processor"], args.threads, version, args.rounds))
     print("| case | wte | peer | its time | ratio |\n| --- | --- | --- | --- | --- |")
     for case, label, data, peers in CASES:
         ours = samples[case, data, "wte"]

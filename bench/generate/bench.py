@@ -4,25 +4,13 @@
 import argparse
 import json
 import os
-import platform
 import statistics
-import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-
-
-def lines_of(command):
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def processor():
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as f:
-            return next(line.split(":", 1)[1].strip() for line in f if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(HERE))  # bench means ../bench.py
+from bench import Failed, machine, run_json, warm_memory  # noqa: E402
 
 
 def spread(samples):
@@ -47,16 +35,17 @@ def main():
     version = None
     if not args.no_peers:
         try:
-            version = lines_of(peer + ["version"])[0]["torch"]
+            version = run_json(peer + ["version"])["torch"]
             who["torch"] = peer + ["run", args.model]
-        except (OSError, subprocess.CalledProcessError):
+        except (OSError, Failed):
             print("bench: no torch in %s: wte alone" % args.python, file=sys.stderr)
 
     samples, ids = {}, {}
     for number in range(args.rounds):
         for case in cases:
             for name, command in who.items():
-                (got,) = lines_of(command + [str(args.threads), str(args.new), case])
+                warm_memory()
+                got = run_json(command + [str(args.threads), str(args.new), case])
                 samples.setdefault((case, name), []).append(got["tokens"] / got["seconds"])
                 ids[case, name] = got["ids"]
                 print("round %d  %-7s %-9s %7.1f tokens/s" % (
@@ -66,7 +55,7 @@ def main():
             for case in ("greedy", "beam4", "batch8")} if version else {}
     median = {key: statistics.median(values) for key, values in samples.items()}
     print("%s, %d threads, %d new tokens behind 16; %stokens/s of all sequences together: median "
-          "[least, largest] of %d\n" % (processor(), args.threads, args.new,
+          "[least, largest] of %d\n" % (machine()["processor"], args.threads, args.new,
                                         "torch %s; " % version if version else "", args.rounds))
     print("| case | " + " | ".join(who) + (" | wte f32 is |" if version else " |"))
     print("| --- |" + " ---: |" * (len(who) + bool(version)))
@@ -87,7 +76,7 @@ def main():
         print("%s: ids %s torch's" % (case, "equal" if equal else "DIFFER from"))
     if args.json:
         with open(args.json, "w", encoding="utf-8") as f:
-            json.dump({"processor": processor(), "threads": args.threads, "new": args.new,
+            json.dump({"processor": machine()["processor"], "threads": args.threads, "new": args.new,
                        "torch": version, "ids_equal": same,
                        "tokens_per_second": {case: {name: samples[case, name] for name in who}
                                              for case in cases}}, f, indent=1)
