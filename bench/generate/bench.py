@@ -57,12 +57,12 @@ def main():
     print("%s, %d threads, %d new tokens behind 16; %stokens/s of all sequences together: median "
           "[least, largest] of %d\n" % (machine()["processor"], args.threads, args.new,
                                         "torch %s; " % version if version else "", args.rounds))
-    print("| case | " + " | ".join(who) + (" | wte f32 is |" if version else " |"))
-    print("| --- |" + " ---: |" * (len(who) + bool(version)))
+    ours = [name for name in who if version and name != "torch"]
+    print("| case | " + " | ".join([*who, *(name + " is" for name in ours)]) + " |")
+    print("| --- |" + " ---: |" * (len(who) + len(ours)))
     for case in cases:
         row = [spread(samples[case, name]) for name in who]
-        if version:
-            row.append("%.1f×" % (median[case, "wte f32"] / median[case, "torch"]))
+        row += ["%.1f×" % (median[case, name] / median[case, "torch"]) for name in ours]
         print("| %s | %s |" % (case, " | ".join(row)))
     print()
     for name in who:
