@@ -4,6 +4,7 @@
 # Wants root; sets build and folder, which BUILD and WTE_BENCH_DIR name.
 build=${BUILD:-$root/build/release}
 folder=${WTE_BENCH_DIR:-/tmp/wte-bench}
+export WTE_CACHE="$folder/cache" # what is kept is not the user's
 
 command -v python3 >/dev/null || { echo "bench: python3 not found (Debian: python3)" >&2; exit 1; }
 

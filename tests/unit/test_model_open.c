@@ -802,5 +802,6 @@ int main(void)
         cmocka_unit_test(every_allocation_may_fail),
     };
 
+    setenv("WTE_CACHE", new_folder("cache"), 1); /* not the user's */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
