@@ -174,6 +174,11 @@ def summary(samples):
             "n": len(samples), "samples": samples}
 
 
+def spread(samples, digits):
+    return "%.*f [%.*f, %.*f]" % (digits, statistics.median(samples), digits, min(samples), digits,
+                                  max(samples))
+
+
 def show_seconds(s):
     if s is None:
         return "-"

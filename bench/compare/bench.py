@@ -10,7 +10,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(HERE))  # bench means ../bench.py
-from bench import machine, run, run_json  # noqa: E402
+from bench import machine, run, run_json, spread  # noqa: E402
 
 PEER = os.path.join(HERE, "numpy_peer.py")
 
@@ -28,10 +28,6 @@ CASES = [
      [("cka-gram", "numpy, gram matrices", 0, 1e-3), ("cka", "numpy, feature space", 0, 1e-5),
       ("cka-float64", "numpy, feature space, float64", 0, 1e-6)]),
 ]
-
-
-def spread(samples):
-    return "%.3f [%.3f, %.3f]" % (statistics.median(samples), min(samples), max(samples))
 
 
 def main():
@@ -70,8 +66,8 @@ def main():
         for peer, name, draws, _ in peers:
             theirs = samples[case, data, peer]
             print("| %s | %s | %s%s | %s | %.1f |" % (
-                label, spread(ours), name, " (%d draws timed)" % draws if draws else "",
-                spread(theirs), statistics.median(theirs) / statistics.median(ours)))
+                label, spread(ours, 3), name, " (%d draws timed)" % draws if draws else "",
+                spread(theirs, 3), statistics.median(theirs) / statistics.median(ours)))
     if args.json:
         with open(args.json, "w", encoding="utf-8") as f:
             json.dump({"/".join(key): value for key, value in samples.items()}, f, indent=1)

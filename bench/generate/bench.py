@@ -10,11 +10,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(HERE))  # bench means ../bench.py
-from bench import Failed, machine, run_json, warm_memory  # noqa: E402
-
-
-def spread(samples):
-    return "%.1f [%.1f, %.1f]" % (statistics.median(samples), min(samples), max(samples))
+from bench import Failed, machine, run_json, spread, warm_memory  # noqa: E402
 
 
 def main():
@@ -61,7 +57,7 @@ def main():
     print("| case | " + " | ".join([*who, *(name + " is" for name in ours)]) + " |")
     print("| --- |" + " ---: |" * (len(who) + len(ours)))
     for case in cases:
-        row = [spread(samples[case, name]) for name in who]
+        row = [spread(samples[case, name], 1) for name in who]
         row += ["%.1f×" % (median[case, name] / median[case, "torch"]) for name in ours]
         print("| %s | %s |" % (case, " | ".join(row)))
     print()
