@@ -2,8 +2,9 @@
 /* attention.c - one head, one query or some, the cells of their sequence
  *
  * Keys and values lie by head, then by cell: [n_head, n_cells, head_dim]. A sequence names its
- * cells in order, so forks share them and nothing is moved; as cells are handed out in ascending
- * order, the rows of a head mostly lie one behind the other all the same. A query goes over the
+ * cells in order, so forks share them and nothing is moved; as a token takes the cell behind that
+ * of the token before it where it can (session.c), the rows of a head mostly lie one behind the
+ * other all the same. A query goes over the
  * keys once for its scores and over the values once for the mix; between them lies the softmax.
  * Some queries share the loads of keys and values, each seeing as many cells as it would alone.
  * There is no blocking with a running maximum: the scores of a context of some thousand tokens fit
